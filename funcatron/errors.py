@@ -1,0 +1,173 @@
+"""What can go wrong, as one tree.
+
+::
+
+    Exception
+    ├── FuncatronError            our side or the operator's: wiring, settings, services out of reach
+    │   ├── SpecError             the document or its handlers are wrong; carries every mistake
+    │   ├── SettingsError         a setting is missing or cannot be read
+    │   ├── UnknownFunction       no function has this name
+    │   ├── TransitionError       a state change that the lifecycle does not know
+    │   └── Unavailable           a store or broker is out of reach for now; nothing was accepted
+    ├── Problem                   the call is refused (RFC 9457); 4xx is final, 5xx follows the retry policy
+    │   └── InvalidInput          400 that names every error
+    └── Retry                     run this execution again later
+
+A FuncatronError is for whoever runs the system, a Problem for whoever calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+__all__ = [
+    "FuncatronError",
+    "InvalidInput",
+    "Mistake",
+    "Problem",
+    "Retry",
+    "SettingsError",
+    "SpecError",
+    "TransitionError",
+    "Unavailable",
+    "UnknownFunction",
+    "Violation",
+]
+
+
+class FuncatronError(Exception):
+    """Something in the set-up is wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().partition("\n")[0])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One thing that is wrong in a document or a handler, and where.
+
+    ``file`` is a path or URL, ``line`` counts from 1, ``pointer`` is a JSON Pointer (RFC 6901) into the file;
+    each may be unknown. ``message`` says what is wrong and how to mend it.
+    """
+
+    file: str
+    line: int | None
+    pointer: str
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        place = " ".join(part for part in (where, f"#{self.pointer}" if self.pointer else "") if part)
+        return f"{place}: {self.message}" if place else self.message
+
+
+class SpecError(FuncatronError):
+    """A document, its ``x-funcatron`` or its handlers are wrong; ``mistakes`` lists all that was found, in file order."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(sorted(set(mistakes), key=lambda m: (m.file, m.line or 0, m.pointer, m.message)))
+        count = len(self.mistakes)
+        super().__init__("\n".join([f"{count} mistake{'s' * (count != 1)}", *(f"  {m}" for m in self.mistakes)]))
+
+
+class SettingsError(FuncatronError):
+    """A setting is missing or cannot be read."""
+
+
+class UnknownFunction(FuncatronError):
+    """No function has this name."""
+
+
+class TransitionError(FuncatronError):
+    """The execution's state does not allow this."""
+
+
+class Unavailable(FuncatronError):
+    """A store or broker is out of reach; nothing was accepted, try again later."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Problem(Exception):
+    """A refusal, in the terms of RFC 9457 (problem details).
+
+    ``status`` is the HTTP status; ``title`` defaults to its phrase; ``detail`` says what happened this time;
+    ``headers`` go with the HTTP answer; every other keyword becomes an extension member.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str | None = None,
+        detail: str | None = None,
+        *,
+        type: str = "about:blank",  # noqa: A002 - the member's name in RFC 9457
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        self.status = int(status)
+        self.title = title or phrase(self.status)
+        self.detail = detail
+        self.type = type
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+        super().__init__(f"{self.status} {self.title}" + (f": {detail}" if detail else ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ``application/problem+json`` members."""
+        members: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail is not None:
+            members["detail"] = self.detail
+        return {**self.extensions, **members}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with an input.
+
+    ``pointer`` names the place: ``/query/limit``, ``/path/id``, ``/header/X-Count``, ``/cookie/sid`` or
+    ``/body/items/0/price``, the same on every door.
+    """
+
+    pointer: str
+    message: str
+
+
+class InvalidInput(Problem):
+    """400: the input does not fit its schema; ``errors`` names every violation."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        detail = "; ".join(f"{v.pointer}: {v.message}" for v in self.violations[:3])
+        more = len(self.violations) - 3
+        super().__init__(
+            400,
+            "Invalid input",
+            detail + (f"; and {more} more" if more > 0 else ""),
+            errors=[{"pointer": v.pointer, "message": v.message} for v in self.violations],
+        )
+
+
+class Retry(Exception):
+    """Run this execution again, ``after`` seconds from now (or when the retry policy says).
+
+    A worker runs the function again while the policy has attempts left; HTTP answers 503 with Retry-After.
+    """
+
+    def __init__(self, detail: str | None = None, *, after: float | None = None) -> None:
+        self.after = after
+        self.detail = detail
+        super().__init__(detail or "try again later")
+
+
+def phrase(status: int) -> str:
+    """Return the reason phrase of an HTTP status (RFC 9110, section 15)."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"

@@ -1,0 +1,179 @@
+"""The execution record and its lifecycle.
+
+Rules:
+
+1. The table below is the lifecycle. No state is assigned anywhere but through it.
+2. ``attempt`` counts starts: 0 while first queued, 1 in the first run. It only grows, except that a redrive begins anew.
+3. ``failed`` is the dead letter: the input is kept, and ``redriven`` leads back to ``queued``.
+4. An end state has ``ended_at`` and no ``worker``; nothing but a redrive leaves it.
+
+Times are seconds since the epoch (UTC) inside, RFC 3339 in JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from funcatron.errors import TransitionError
+
+__all__ = ["Execution", "State", "new_id", "transition"]
+
+State: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled", "expired"]
+Change: TypeAlias = Literal["start", "succeed", "fail", "retry", "cancel", "expire", "redrive"]
+Failure: TypeAlias = Literal["invalid", "handler", "timeout", "lost", "infrastructure"]
+
+TRANSITIONS: Final[dict[tuple[State, Change], State]] = {
+    ("queued", "start"): "running",
+    ("queued", "cancel"): "cancelled",
+    ("queued", "expire"): "expired",
+    ("queued", "fail"): "failed",  # refused before it could run: poison message, unknown function
+    ("running", "succeed"): "succeeded",
+    ("running", "fail"): "failed",
+    ("running", "retry"): "retrying",
+    ("running", "cancel"): "cancelled",
+    ("retrying", "start"): "running",
+    ("retrying", "cancel"): "cancelled",
+    ("retrying", "fail"): "failed",
+    ("failed", "redrive"): "queued",
+    ("expired", "redrive"): "queued",
+    ("cancelled", "redrive"): "queued",
+}
+ENDED: Final[frozenset[State]] = frozenset({"succeeded", "failed", "cancelled", "expired"})
+WAITING: Final[tuple[State, ...]] = ("queued", "retrying")
+
+
+def transition(state: State, change: Change) -> State:
+    """Return the state that ``change`` leads to; raises TransitionError where the table has none."""
+    try:
+        return TRANSITIONS[state, change]
+    except KeyError:
+        raise TransitionError(f"an execution that is {state} cannot {change}") from None
+
+
+def before(change: Change) -> tuple[State, ...]:
+    """Return the states from which ``change`` is possible: what a compare-and-set compares with."""
+    return tuple(state for state, named in TRANSITIONS if named == change)
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far an execution says it is."""
+
+    done: int
+    total: int | None = None
+    note: str | None = None
+
+
+class StoredResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The handler's own answer, kept for ``GET /executions/{id}/result``; a body that is not JSON is base64."""
+
+    status: int = 200
+    headers: dict[str, str] = {}
+    content_type: str | None = None
+    body: Any = None
+    base64: str | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One captured log record of an attempt."""
+
+    time: float
+    level: str
+    logger: str
+    message: str
+    attempt: int = 1
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted call of one function: the record that outlives the message.
+
+    ``input`` holds the arguments by name in the form of ``funcatron.codec``; ``event`` is the CloudEvent's JSON form;
+    ``due_at`` is when a retry (or a delayed start) is to be published; ``deadline`` is when the running attempt must
+    have ended; ``expires_at`` is when a start is no longer wanted.
+    """
+
+    id: str
+    function: str
+    trigger: str
+    queue: str = "funcatron"
+    state: State = "queued"
+    attempt: int = 0
+    input: dict[str, Any] = {}
+    event: dict[str, Any] | None = None
+    headers: dict[str, str] = {}
+    result: StoredResult | None = None
+    problem: dict[str, Any] | None = None
+    failure: Failure | None = None
+    principal: dict[str, Any] | None = None
+    project_id: str | None = None
+    event_source: str | None = None
+    event_id: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    due_at: float | None = None
+    deadline: float | None = None
+    expires_at: float | None = None
+    worker: str | None = None
+    progress: Progress | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the execution is in an end state."""
+        return self.state in ENDED
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the last start to the end (or to now, while it runs)."""
+        if self.started_at is None:
+            return None
+        return max(0.0, (self.ended_at or time.time()) - self.started_at)
+
+    def to_json(self, control: str = "/_funcatron") -> dict[str, Any]:
+        """Return the record as the control API shows it; ``control`` is the URL path where that API is mounted."""
+        base = f"{control}/executions/{self.id}"
+        return {
+            "id": self.id,
+            "function": self.function,
+            "trigger": self.trigger,
+            "state": self.state,
+            "attempt": self.attempt,
+            "input": self.input,
+            "result": None if self.result is None else self.result.body,
+            "problem": self.problem,
+            "failure": self.failure,
+            "principal": self.principal,
+            "project_id": self.project_id,
+            "event_source": self.event_source,
+            "event_id": self.event_id,
+            "created_at": rfc3339(self.created_at),
+            "started_at": rfc3339(self.started_at),
+            "ended_at": rfc3339(self.ended_at),
+            "duration": self.duration,
+            "worker": self.worker,
+            "progress": None if self.progress is None else msgspec.to_builtins(self.progress),
+            "links": {"self": base, "result": f"{base}/result", "logs": f"{base}/logs", "cancel": f"{base}/cancel"},
+        }
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Return a time in seconds since the epoch as RFC 3339 in UTC, to the microsecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """Return a new UUID of version 7 (RFC 9562, section 5.7): ids sort by the time they were made."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF000 << 64) | (0x7000 << 64)
+    value = value & ~(0xC000 << 48) | (0x8000 << 48)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

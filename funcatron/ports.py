@@ -1,0 +1,199 @@
+"""The seams: what the core needs from the outside, as Protocols.
+
+A store keeps records, a dispatcher makes them durable and published, a trigger turns the outside into events. Stores
+are synchronous: a worker calls them directly, the HTTP side from a thread. Each is found by entry point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from funcatron.errors import Mistake
+from funcatron.event import CloudEvent
+from funcatron.execution import Execution, Failure, LogLine, Progress, State, StoredResult
+from funcatron.invocation import Invocation, Result
+
+__all__ = ["Dispatcher", "ExecutionStore", "Middleware", "Trigger"]
+
+CallNext: TypeAlias = Callable[[Invocation], Awaitable[Result]]
+Middleware: TypeAlias = Callable[[CallNext, Invocation], Awaitable[Result]]
+"""``async def middleware(call_next, invocation) -> Result``: cross-cutting behaviour around every invocation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionQuery:
+    """What ``GET /executions`` asks for; ``since`` and ``until`` are seconds since the epoch, of ``created_at``.
+
+    The newest comes first. ``marker`` is the id of the last execution of the page before.
+    """
+
+    function: str | None = None
+    state: State | None = None
+    trigger: str | None = None
+    since: float | None = None
+    until: float | None = None
+    project_id: str | None = None
+    limit: int = 50
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended: one row of the transition table and what goes on record with it.
+
+    ``change`` is ``succeed``, ``fail`` or ``retry``; ``due_at`` (seconds since the epoch) belongs to ``retry``.
+    """
+
+    change: str
+    result: StoredResult | None = None
+    problem: dict[str, Any] | None = None
+    failure: Failure | None = None
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message for a queue: the encoded body in the form that the queue's transport stores."""
+
+    queue: str
+    payload: bytes
+    due_at: float | None = None
+
+
+class ExecutionStore(Protocol):
+    """Where executions are kept. Every method may raise Unavailable; then nothing of the call took effect."""
+
+    carries_messages: bool
+    """True where the store's file is the queue too: ``create`` then makes record and message in one transaction."""
+
+    def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
+        """Insert the records, all or none; True for each that is new.
+
+        A record whose id, or whose (event_source, event_id, function), or whose (function, idempotency_key,
+        principal id) is there already is left out, and so is its message: ``messages`` is empty or as long as
+        ``executions``.
+        """
+
+    def get(self, execution_id: str) -> Execution | None:
+        """Return one record."""
+
+    def find(self, *, function: str, event_source: str | None = None, event_id: str | None = None,
+             idempotency_key: str | None = None, principal_id: str | None = None) -> Execution | None:
+        """Return the record with this event identity, or with this idempotency key."""
+
+    def list(self, query: ExecutionQuery) -> tuple[list[Execution], str | None]:
+        """Return one page, newest first, and the marker of the next page or None."""
+
+    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
+        """Compare-and-set ``queued|retrying`` to ``running``, count the attempt; None where it is not startable."""
+
+    def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """Compare-and-set the running attempt to its end; None where this attempt no longer runs (it was ended by
+        the reaper, or cancelled)."""
+
+    def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """End the running attempt of a worker that is gone; as ``finish``, and the record's worker is released."""
+
+    def cancel(self, execution_id: str) -> Execution | None:
+        """Move to ``cancelled``; returns the record after it, None if there is none; raises TransitionError."""
+
+    def redrive(self, execution_id: str) -> Execution | None:
+        """Move an ended execution back to ``queued``, attempt 0; None if there is none; raises TransitionError."""
+
+    def fail(self, execution_id: str, problem: dict[str, Any], failure: Failure) -> Execution | None:
+        """Move a waiting execution to ``failed`` (poison, unknown function); None where it is not waiting."""
+
+    def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
+        """Note how far the running attempt is."""
+
+    def log(self, execution_id: str, lines: Sequence[LogLine]) -> None:
+        """Append captured log lines."""
+
+    def logs(self, execution_id: str) -> Sequence[LogLine]:
+        """Return all captured log lines in order."""
+
+    def due(self, *, now: float, stale: float, limit: int) -> list[Execution]:
+        """Return waiting executions to publish again: due ones, and those ``queued`` and unpublished since
+        ``stale`` (seconds since the epoch) without a message."""
+
+    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published (again) at ``now``; a store that carries messages writes them with it."""
+
+    def expire(self, now: float) -> int:
+        """Move ``queued`` executions past ``expires_at`` to ``expired``; returns how many."""
+
+    def running(self) -> list[Execution]:
+        """Return every running execution (for the reaper)."""
+
+    def purge(self, before: float) -> int:
+        """Delete executions that ended before ``before`` (seconds since the epoch), failed ones excepted."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of executions per state."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+class Dispatcher(Protocol):
+    """Makes accepted executions durable and gets them to a worker.
+
+    ``dispatch`` returns only once record and message are durable, in this order: store, publish, confirm.
+    """
+
+    def start(self) -> None:
+        """Connect lazily, begin the publishing thread."""
+
+    def stop(self) -> None:
+        """Publish what was accepted, then end the thread."""
+
+    async def dispatch(self, execution: Execution) -> bool:
+        """Store and publish; True if it is new, False if it was a duplicate. Raises Unavailable, then it is not
+        accepted. Never blocks the event loop."""
+
+    def submit(self, executions: Sequence[Execution]) -> list[bool]:
+        """As ``dispatch``, for many and blocking: for callers that are not on an event loop."""
+
+    def republish(self, executions: Sequence[Execution]) -> None:
+        """Publish executions that are on record already: retries that are due, the sweep, redrives."""
+
+    def withdraw(self, execution_id: str) -> None:
+        """Ask the worker that runs this execution to stop it (best effort)."""
+
+
+Publish: TypeAlias = Callable[[CloudEvent], None]
+"""What a trigger is given: accept this event durably, or raise Unavailable; only then acknowledge its source."""
+
+
+@runtime_checkable
+class Trigger(Protocol):
+    """One binding of one function to a source of events, made from the settings under its kind in ``x-funcatron``.
+
+    A class of a kind is called with keyword arguments: ``function`` (name), ``settings`` (the object under the kind),
+    ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them.
+    """
+
+    kind: str
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """Return what is wrong with the settings beyond their schema, in words; nothing if they are good."""
+
+    def describe(self) -> str:
+        """Return one line for people: what this listens to."""
+
+    def start(self, publish: Publish) -> None:
+        """Begin, in threads of its own; ``publish`` may be called from any thread."""
+
+    def stop(self) -> None:
+        """End; what was taken but not published goes back to its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What ``funcatron check`` says of a document."""
+
+    mistakes: Sequence[Mistake] = ()
+    warnings: Sequence[str] = field(default=())

@@ -1,0 +1,1 @@
+"""OpenAPI documents: loading, checking, and the operations they describe."""

@@ -1,0 +1,144 @@
+"""Operations as the rest of funcatron sees them: one shape for OpenAPI 2.0, 3.0 and 3.1.
+
+Made once, at load, by ``funcatron.spec``. Schemas are left as the document has them, with references that are local
+to the document: ``funcatron.schemas`` lowers and compiles them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from funcatron.retry import RetryPolicy
+from funcatron.types import Location
+
+if TYPE_CHECKING:
+    from funcatron.spec.document import Document
+
+__all__ = ["Body", "Callback", "Extension", "Media", "Operation", "Parameter", "Reply", "TriggerBinding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter (OpenAPI 3.0.3 section 4.7.12), styles in the words of OpenAPI 3.
+
+    ``style`` is form, simple, label, matrix, spaceDelimited, pipeDelimited, deepObject or, for 2.0's ``tsv``,
+    tabDelimited. ``media_type`` is set where the value is serialised as ``content`` (then style does not apply).
+    """
+
+    name: str
+    location: Location
+    schema: Mapping[str, Any]
+    required: bool = False
+    style: str = "simple"
+    explode: bool = False
+    allow_empty: bool = False
+    media_type: str | None = None
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """One media type of a body; ``schema`` is None where any content goes.
+
+    ``encoding`` maps a property of a form to its Encoding Object.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    encoding: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The request body. ``name`` is the argument that it becomes (``x-body-name``, 2.0's parameter name, ``body``).
+
+    ``content`` maps media types and ranges, as written, to what they carry. 2.0 form data is a Body with an object
+    schema, and ``unpacked`` is True: connexion hands its members to a handler one by one.
+    """
+
+    name: str = "body"
+    required: bool = False
+    content: Mapping[str, Media] = field(default_factory=dict)
+    unpacked: bool = False
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One response: its content by media type, and its headers' schemas (names in lower case)."""
+
+    content: Mapping[str, Media] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    required_headers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """One callback request (OpenAPI 3.0.3 section 4.7.18): POST (or ``method``) to what ``expression`` evaluates to."""
+
+    name: str
+    expression: str
+    method: str = "post"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerBinding:
+    """One entry of ``x-funcatron: triggers``: its kind, the settings under it, and where the document says so."""
+
+    kind: str
+    settings: Mapping[str, Any]
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """``x-funcatron`` of one operation, defaults filled in (openapi/funcatron_openapi/x-funcatron.schema.json).
+
+    ``timeout`` in seconds; ``record`` whether a sync call is kept on record too. ``idempotency_ttl`` in seconds.
+    """
+
+    mode: Literal["sync", "async"] = "sync"
+    queue: str = "funcatron"
+    timeout: float = 30.0
+    async_timeout: float = 300.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    record: bool = False
+    ordering: Literal["subject"] | None = None
+    concurrency: int | None = None
+    idempotency_ttl: float = 86400.0
+    triggers: tuple[TriggerBinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Operation:
+    """One function as the document describes it.
+
+    ``name`` is the operationId as written, or one made of method and path (``get_items_item_id``); ``target`` is
+    where the handler is found (``package.module.function``, the router controller in front), None where the document
+    names none. ``route`` is base path and path template; None for webhooks, which no client may call.
+    ``security`` is the effective requirement (the operation's or the document's).
+    """
+
+    name: str
+    target: str | None
+    method: str
+    path: str
+    route: str | None
+    document: Document
+    pointer: str
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    replies: Mapping[str, Reply] = field(default_factory=dict)
+    security: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    callbacks: tuple[Callback, ...] = ()
+    extension: Extension = field(default_factory=Extension)
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+
+    def reply(self, status: int) -> Reply | None:
+        """Return the response that describes this status: exact, then its range (``2XX``), then ``default``."""
+        for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
+            if key in self.replies:
+                return self.replies[key]
+        return None

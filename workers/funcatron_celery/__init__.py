@@ -1,0 +1,1 @@
+"""Celery workers, publishing, schedules and the embedded SQLite transport."""
