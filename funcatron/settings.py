@@ -1,0 +1,138 @@
+"""Settings: the one place that reads the environment and configuration files.
+
+Order, the later wins: defaults, ``[tool.funcatron]`` of pyproject.toml, ``funcatron.toml``, ``FUNCATRON_*``
+environment variables, what the command line gives. Read once, passed on as one frozen object.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from funcatron.errors import SettingsError
+
+__all__ = ["Settings", "load_settings"]
+
+PREFIX = "FUNCATRON_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting, with its default. Names are those of the command line's options and, in upper case after
+    ``FUNCATRON_``, of the environment; sizes are bytes, times seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    processes: int = 1  # HTTP server processes
+    workers: int = 1  # Celery worker processes
+    threads: int = 40  # threads for sync handlers in each HTTP process
+    pool: Literal["solo", "prefork", "threads", "auto"] = "auto"
+    concurrency: int = 1  # per worker process, where the pool has any
+    broker: str | None = None  # sqlite:///FILE, amqp://, redis://; default: the store's file
+    store: str | None = None  # sqlite:///FILE; default: <data_dir>/funcatron.db
+    data_dir: str = ".funcatron"
+    durability: Literal["normal", "strict"] = "normal"
+    queues: tuple[str, ...] = ()  # queues a worker consumes; empty: those of its functions
+    max_message: int = 262_144  # the largest record of an async call or event
+    max_body: int = 16 * 1024 * 1024  # the largest HTTP request body kept in memory
+    validate_responses: bool = True
+    swagger_ui: bool = True
+    control_token: str | None = None
+    cloud: str | None = None
+    notifications: str | None = None
+    shutdown_timeout: float = 30.0  # how long running work may take to end on Ctrl-C
+    max_queued: int = 10_000  # executions waiting to be stored in one HTTP process, before 503
+    keep: float = 7 * 86_400.0  # how long ended executions are kept, failed ones excepted
+    callback_allow_private: bool = False
+    callback_secret: str | None = None  # whsec_..., Standard Webhooks
+    redact: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, made from ``data_dir`` where none is set."""
+        return self.store or f"sqlite:///{Path(self.data_dir).resolve() / 'funcatron.db'}"
+
+    @property
+    def broker_url(self) -> str:
+        """The broker's URL; the embedded default is the store's own file."""
+        if self.broker is not None:
+            return self.broker
+        if self.store_url.startswith("sqlite:"):
+            return self.store_url
+        raise SettingsError("broker is not set, and only a sqlite store can be its own broker: set FUNCATRON_BROKER")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether record and message live in one SQLite file."""
+        return self.broker_url == self.store_url and self.store_url.startswith("sqlite:")
+
+
+def load_settings(
+    given: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: str | Path = ".",
+) -> Settings:
+    """Read the settings; ``given`` (None values are as if absent) wins over the environment, that over the files.
+
+    Raises SettingsError naming the source, the setting and what it should be.
+    """
+    merged: dict[str, Any] = {}
+    for source, values in _sources(given or {}, os.environ if environ is None else environ, Path(folder)):
+        for name, value in values.items():
+            merged[name] = _convert(source, name, value)
+    settings = Settings(**merged)
+    if settings.store is not None and "://" not in settings.store:
+        raise SettingsError(f"store must be a URL such as sqlite:///file.db, not {settings.store!r}")
+    if settings.broker is not None and "://" not in settings.broker:
+        raise SettingsError(f"broker must be a URL such as amqp://localhost, not {settings.broker!r}")
+    return settings
+
+
+def _sources(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    fields = {f.name for f in msgspec.structs.fields(Settings)}
+    pyproject = _table(folder / "pyproject.toml", "tool", "funcatron")
+    own = _table(folder / "funcatron.toml")
+    variables = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(PREFIX) and key.removeprefix(PREFIX).lower() in fields
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    return [
+        ("pyproject.toml [tool.funcatron]", pyproject),
+        ("funcatron.toml", own),
+        ("the environment", variables),
+        ("the command line", options),
+    ]
+
+
+def _table(file: Path, *path: str) -> dict[str, Any]:
+    try:
+        content: Any = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    for key in path:
+        content = content.get(key, {})
+    return {key.replace("-", "_"): value for key, value in content.items()}
+
+
+def _convert(source: str, name: str, value: Any) -> Any:
+    by_name = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+    if name not in by_name:
+        known = ", ".join(sorted(by_name))
+        raise SettingsError(f"{source}: unknown setting {name!r}; known are {known}")
+    kind = by_name[name]
+    if kind == tuple[str, ...] and isinstance(value, str):
+        value = tuple(part.strip() for part in value.split(",") if part.strip())
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {name} is {value!r}: {error}") from None
