@@ -8,6 +8,7 @@
     │   ├── SettingsError         a setting is missing or cannot be read
     │   ├── UnknownFunction       no function has this name
     │   ├── TransitionError       a state change that the lifecycle does not know
+    │   ├── TimeLimitExceeded     an attempt ran past its deadline
     │   └── Unavailable           a store or broker is out of reach for now; nothing was accepted
     ├── Problem                   the call is refused (RFC 9457); 4xx is final, 5xx follows the retry policy
     │   └── InvalidInput          400 that names every error
@@ -31,6 +32,7 @@ __all__ = [
     "Retry",
     "SettingsError",
     "SpecError",
+    "TimeLimitExceeded",
     "TransitionError",
     "Unavailable",
     "UnknownFunction",
@@ -83,6 +85,10 @@ class UnknownFunction(FuncatronError):
 
 class TransitionError(FuncatronError):
     """The execution's state does not allow this."""
+
+
+class TimeLimitExceeded(FuncatronError):
+    """The attempt ran past its deadline."""
 
 
 class Unavailable(FuncatronError):

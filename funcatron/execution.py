@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
@@ -76,6 +77,17 @@ class StoredResult(msgspec.Struct, frozen=True, omit_defaults=True):
     content_type: str | None = None
     body: Any = None
     base64: str | None = None
+
+    def to_bytes(self) -> bytes:
+        """Return the body as the handler's answer had it, encoded for ``content_type``."""
+        if self.base64 is not None:
+            return b64decode(self.base64)
+        if self.body is None:
+            return b""
+        bare = (self.content_type or "application/json").partition(";")[0].strip()
+        if isinstance(self.body, str) and not (bare == "application/json" or bare.endswith("+json")):
+            return self.body.encode()
+        return msgspec.json.encode(self.body)
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -1,0 +1,125 @@
+"""Callbacks (OpenAPI 3.0.3 section 4.7.18): the result of an async execution, POSTed to a URL that the caller named.
+
+Each delivery is an execution of the function below: recorded, retried, and redriven like any other. It is signed as
+Standard Webhooks 1.0 says where a secret is set. The URL comes from a stranger, so: http and https only, the host is
+resolved once and that address is connected to, private and loopback addresses are refused unless a setting allows
+them, and redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from funcatron.errors import Problem, Retry, SettingsError
+from funcatron.invocation import Context
+from funcatron.settings import Settings
+
+__all__ = ["deliverer", "sign"]
+
+TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+
+
+def deliverer(settings: Settings) -> Callable[..., None]:
+    """Return the handler of ``funcatron.callbacks.deliver`` for these settings."""
+    return partial(_deliver, settings)
+
+
+def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> None:
+    url = body["url"]
+    address = resolve(url, allow_private=settings.callback_allow_private)
+    content = body.get("body", "").encode()
+    headers = {
+        "Content-Type": body["content_type"],
+        "User-Agent": "funcatron",
+        "webhook-id": context.id,
+        "webhook-timestamp": str(int(time.time())),
+        "X-Funcatron-Execution": body.get("execution", ""),
+        "X-Funcatron-Function": body.get("function", ""),
+        "X-Funcatron-State": body.get("state", ""),
+    }
+    if settings.callback_secret:
+        headers["webhook-signature"] = sign(settings.callback_secret, context.id, headers["webhook-timestamp"], content)
+    answer = _send(body["method"].upper(), url, address, headers, content)
+    if answer.status_code == 410:
+        raise Problem(410, detail=f"{url} answered 410 Gone; nothing more is sent there for this execution")
+    if answer.is_redirect:
+        raise Problem(422, "Redirect refused", f"{url} answered {answer.status_code}; redirects are not followed")
+    if not answer.is_success:
+        after = answer.headers.get("retry-after", "")
+        raise Retry(f"{url} answered {answer.status_code}", after=float(after) if after.isdigit() else None)
+    context.logger.info("delivered to %s: %d", url, answer.status_code)
+
+
+def resolve(url: str, *, allow_private: bool) -> str:
+    """Return the IP address to connect to for ``url``; raises Problem where it may not be called, Retry where its
+    name does not resolve for now."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise Problem(422, "Callback refused", f"{url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Problem(422, "Callback refused", f"{url!r} is not an http or https URL")
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Retry(f"{parts.hostname} does not resolve: {error}") from None
+    addresses = [str(item[4][0]) for item in found]
+    allowed = [address for address in addresses if allow_private or _public(address)]
+    if not allowed:
+        raise Problem(
+            422,
+            "Callback refused",
+            f"{parts.hostname} is {addresses[0]}, which is not a public address; "
+            "set callback_allow_private to allow it",
+        )
+    return allowed[0]
+
+
+def _public(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    ip = mapped or ip
+    return ip.is_global and not ip.is_multicast
+
+
+def _send(method: str, url: str, address: str, headers: Mapping[str, str], content: bytes) -> httpx.Response:
+    """Send the request to ``address``, under the URL's own host name (Host, TLS server name)."""
+    target = httpx.URL(url)
+    host = target.netloc.decode()
+    request_headers = {**headers, "Host": host.rpartition("@")[2]}
+    try:
+        with httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
+            return client.request(
+                method,
+                target.copy_with(host=address),
+                headers=request_headers,
+                content=content,
+                extensions={"sni_hostname": target.host},
+            )
+    except httpx.HTTPError as error:
+        raise Retry(f"{url}: {type(error).__name__}: {error}") from error
+
+
+def sign(secret: str, message_id: str, timestamp: str, content: bytes) -> str:
+    """Return the ``webhook-signature`` of Standard Webhooks 1.0: ``v1,`` and HMAC-SHA256 of id, timestamp and body.
+
+    ``secret`` is ``whsec_`` and base64. Raises SettingsError for one that is not.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise SettingsError("callback_secret must be whsec_ followed by base64") from None
+    signed = f"{message_id}.{timestamp}.".encode() + content
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -1,0 +1,129 @@
+"""Typed bodies: JSON that was validated becomes what the handler's annotation says.
+
+A marshmallow Schema (``body: Annotated[Order, OrderSchema]``, or the Schema class itself), a dataclass, a TypedDict or
+a msgspec Struct. ``dict``, ``Any`` and no annotation leave the JSON as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from funcatron.errors import InvalidInput, Violation
+from funcatron.types import Handler
+
+__all__ = ["Loader", "loader_for"]
+
+
+class Loader:
+    """Loads a body into its type."""
+
+    def __init__(self, load: Callable[[Any], tuple[Any, list[tuple[str, str]]]]) -> None:
+        self._load = load
+
+    def violations(self, value: Any, at: str) -> list[Violation]:
+        """Return what keeps ``value`` from being loaded, pointers below ``at``."""
+        _, errors = self._load(value)
+        return [Violation(at + pointer, message) for pointer, message in errors]
+
+    def load(self, value: Any) -> Any:
+        """Return the loaded value; raises InvalidInput."""
+        loaded, errors = self._load(value)
+        if errors:
+            raise InvalidInput([Violation("/body" + pointer, message) for pointer, message in errors])
+        return loaded
+
+
+def loader_for(handler: Handler, name: str) -> tuple[Loader | None, str | None]:
+    """Return the Loader that the annotation of argument ``name`` asks for, or a complaint in words."""
+    unwrapped = handler
+    while hasattr(unwrapped, "__wrapped__"):
+        unwrapped = unwrapped.__wrapped__
+    try:
+        hints = typing.get_type_hints(unwrapped, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        written = getattr(unwrapped, "__annotations__", {}).get(name)
+        if written is None or not isinstance(written, str) or written in ("dict", "Any"):
+            return None, None
+        return None, f"the annotation of the handler's argument {name!r} cannot be read: {error}"
+    annotation = hints.get(name, Any)
+    schema = _marshmallow(annotation)
+    if schema is not None:
+        return Loader(_by_marshmallow(schema)), None
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if not _typed(annotation):
+        return None, None
+    return Loader(_by_msgspec(annotation)), None
+
+
+def _typed(annotation: Any) -> bool:
+    """Whether an annotation (or an item of ``list[...]`` or ``X | None``) is a type to load into."""
+    if typing.get_origin(annotation) is not None:
+        return any(_typed(argument) for argument in typing.get_args(annotation))
+    if not isinstance(annotation, type):
+        return False
+    return (
+        dataclasses.is_dataclass(annotation)
+        or typing.is_typeddict(annotation)
+        or issubclass(annotation, msgspec.Struct)
+    )
+
+
+def _marshmallow(annotation: Any) -> Any:
+    """Return the Schema instance in an annotation; marshmallow is not imported unless the handler did."""
+    marshmallow = sys.modules.get("marshmallow")
+    if marshmallow is None:
+        return None
+    candidates = [annotation]
+    if typing.get_origin(annotation) is typing.Annotated:
+        candidates = list(typing.get_args(annotation)[1:])
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, marshmallow.Schema):
+            return candidate()
+        if isinstance(candidate, marshmallow.Schema):
+            return candidate
+    return None
+
+
+def _by_marshmallow(schema: Any) -> Callable[[Any], tuple[Any, list[tuple[str, str]]]]:
+    validation_error: type[Exception] = sys.modules["marshmallow"].ValidationError
+
+    def load(value: Any) -> tuple[Any, list[tuple[str, str]]]:
+        try:
+            return schema.load(value), []
+        except validation_error as error:
+            return None, list(_flatten(getattr(error, "messages", str(error))))
+
+    return load
+
+
+def _flatten(messages: Any, at: str = "") -> typing.Iterator[tuple[str, str]]:
+    """Turn marshmallow's nested messages into pointers and sentences."""
+    if isinstance(messages, Mapping):
+        for key, item in messages.items():
+            place = at if key == "_schema" else f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}"
+            yield from _flatten(item, place)
+    elif isinstance(messages, (list, tuple)):
+        for item in messages:
+            yield from _flatten(item, at)
+    else:
+        yield at, str(messages)
+
+
+def _by_msgspec(annotation: Any) -> Callable[[Any], tuple[Any, list[tuple[str, str]]]]:
+    def load(value: Any) -> tuple[Any, list[tuple[str, str]]]:
+        try:
+            return msgspec.convert(value, annotation), []
+        except msgspec.ValidationError as error:
+            message, _, path = str(error).partition(" - at `$")
+            pointer = re.sub(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", lambda m: "/" + (m[1] or m[2]), path.rstrip("`"))
+            return None, [(pointer, message)]
+
+    return load

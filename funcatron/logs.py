@@ -1,0 +1,83 @@
+"""Captured logs: what is logged while an execution runs is kept with its record, redacted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+
+from funcatron.execution import LogLine
+from funcatron.redact import redact_text
+
+__all__ = ["Capture", "capturing", "install"]
+
+MOST_LINES = 10_000
+LONGEST_MESSAGE = 8_192
+FLUSH_LINES = 100
+FLUSH_SECONDS = 1.0
+
+_current: ContextVar[Capture | None] = ContextVar("funcatron_capture", default=None)
+
+
+class Capture:
+    """The log of one attempt; ``write`` is given batches of lines, at the latest every second while lines come."""
+
+    def __init__(self, write: Callable[[Sequence[LogLine]], None], *, attempt: int, redacted: Sequence[str]) -> None:
+        self._write = write
+        self._attempt = attempt
+        self._redacted = redacted
+        self._lines: list[LogLine] = []
+        self._count = 0
+        self._flushed = time.monotonic()
+
+    def add(self, record: logging.LogRecord, message: str) -> None:
+        """Keep one record; past the 10,000th, none."""
+        self._count += 1
+        if self._count > MOST_LINES:
+            return
+        if self._count == MOST_LINES:
+            message = f"the log is full: only the first {MOST_LINES} lines of an attempt are kept"
+        text = redact_text(message[:LONGEST_MESSAGE], self._redacted)
+        self._lines.append(LogLine(record.created, record.levelname.lower(), record.name, text, self._attempt))
+        if len(self._lines) >= FLUSH_LINES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what has been kept since the last time."""
+        lines, self._lines = self._lines, []
+        self._flushed = time.monotonic()
+        if lines:
+            self._write(lines)
+
+
+class _CaptureHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        capture = _current.get()
+        if capture is None:
+            return
+        _current.set(None)  # what the store itself logs is not captured again
+        try:
+            capture.add(record, self.format(record))
+        finally:
+            _current.set(capture)
+
+
+def install() -> None:
+    """Put the capturing handler on the root logger, once per process."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _CaptureHandler) for handler in root.handlers):
+        handler = _CaptureHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        root.addHandler(handler)
+
+
+@contextlib.contextmanager
+def capturing(capture: Capture) -> Iterator[None]:
+    """Capture everything logged in this context (and in threads and tasks that inherit it)."""
+    token = _current.set(capture)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,184 @@
+"""The registry: every function by its name, made from documents and handlers; all mistakes at once."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from funcatron import plugins
+from funcatron.binding import Binder, bind
+from funcatron.errors import FuncatronError, Mistake, SpecError, UnknownFunction
+from funcatron.ports import Trigger
+from funcatron.replies import Replies
+from funcatron.spec.document import Document
+from funcatron.spec.operation import Extension, Operation
+from funcatron.types import Handler
+
+__all__ = ["Function", "Registry", "build_registry"]
+
+Handlers = Mapping[str, Handler] | Callable[[str], Handler | None]
+"""Handlers from elsewhere: by operationId, or a callable that is given the operationId."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Function:
+    """One function: what the document says of it, and what was found for it."""
+
+    name: str
+    operation: Operation
+    handler: Handler
+    binder: Binder
+    replies: Replies
+    is_async: bool
+    openstack: Callable[[], Any] | None = None
+
+    @property
+    def extension(self) -> Extension:
+        """The operation's ``x-funcatron``."""
+        return self.operation.extension
+
+    @property
+    def handler_name(self) -> str:
+        """Where the handler is, for people: ``package.module.function``."""
+        unwrapped = inspect.unwrap(self.handler) if callable(self.handler) else self.handler
+        module = getattr(unwrapped, "__module__", "")
+        return f"{module}.{getattr(unwrapped, '__qualname__', type(unwrapped).__qualname__)}"
+
+
+class Registry:
+    """The functions of one application, in the order of their documents."""
+
+    def __init__(self, documents: Iterable[Document], functions: Iterable[Function]) -> None:
+        self.documents = tuple(documents)
+        self.functions: Mapping[str, Function] = {function.name: function for function in functions}
+
+    def __iter__(self) -> Iterator[Function]:
+        return iter(self.functions.values())
+
+    def __len__(self) -> int:
+        return len(self.functions)
+
+    def get(self, name: str) -> Function:
+        """Return the function of this name; raises UnknownFunction."""
+        try:
+            return self.functions[name]
+        except KeyError:
+            raise UnknownFunction(f"no function is called {name!r}") from None
+
+
+def build_registry(documents: Iterable[Document], *, handlers: Handlers | None = None,
+                   services: Collection[str] = (), validate_responses: bool = True) -> Registry:
+    """Find and bind a handler for every operation.
+
+    Raises SpecError with every mistake of every document: handlers that do not import, arguments nobody can fill,
+    two functions of one name, triggers of an unknown kind.
+    """
+    documents = tuple(documents)
+    mistakes: list[Mistake] = []
+    functions: dict[str, Function] = {}
+    for document in documents:
+        _make_importable(document)
+        for operation in document.operations:
+            if operation.name in functions:
+                other = functions[operation.name].operation.document.source
+                mistakes.append(
+                    document.mistake(operation.pointer, f"{other} has a function called {operation.name!r} already")
+                )
+                continue
+            function, complaints = _function(operation, handlers, services, validate_responses)
+            mistakes += [document.mistake(pointer, message) for pointer, message in complaints]
+            if function is not None:
+                functions[function.name] = function
+    if mistakes:
+        raise SpecError(mistakes)
+    return Registry(documents, functions.values())
+
+
+def _make_importable(document: Document) -> None:
+    """Handlers are found from the document's folder and the current one, in this order, before anything installed."""
+    for folder in ("", str(document.folder or "")):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _function(operation: Operation, handlers: Handlers | None, services: Collection[str],
+              validate_responses: bool) -> tuple[Function | None, list[tuple[str, str]]]:
+    complaints = _check_triggers(operation)
+    place = f"{operation.pointer}/operationId"
+    try:
+        handler = _find(operation, handlers)
+    except FuncatronError as error:
+        return None, [*complaints, (place, str(error))]
+    binder, mistakes = bind(operation, handler, services)
+    complaints += [(place, message) for message in mistakes]
+    if binder is None or complaints:
+        return None, complaints
+    replies = Replies(operation, validate=validate_responses)
+    return Function(name=operation.name, operation=operation, handler=handler, binder=binder, replies=replies,
+                    is_async=_is_async(handler)), []
+
+
+def _find(operation: Operation, handlers: Handlers | None) -> Handler:
+    found = None
+    if callable(handlers):
+        found = handlers(operation.name)
+    elif handlers is not None:
+        found = handlers.get(operation.name)
+    if found is None:
+        if operation.target is None:
+            raise FuncatronError(f"{operation.name} has no operationId that names a handler, and none was given")
+        found = import_handler(operation.target)
+    if not callable(found):
+        raise FuncatronError(f"{operation.target or operation.name} is a {type(found).__name__}, not a function")
+    return found
+
+
+def import_handler(target: str) -> Any:
+    """Import ``package.module.function`` (or ``package.module.Class.method``); raises FuncatronError saying why not."""
+    parts = target.split(".")
+    for split in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:split])
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
+                continue
+            raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
+        except Exception as error:  # noqa: BLE001 - a user's module may raise anything while it is imported
+            raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
+        for depth, part in enumerate(parts[split:], split):
+            if not hasattr(found, part):
+                raise FuncatronError(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
+            found = getattr(found, part)
+        return found
+    if len(parts) == 1:
+        raise FuncatronError(f"{target!r} names no module: write package.module.function, or give handlers")
+    raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
+
+
+def _is_async(handler: Any) -> bool:
+    """Whether a handler has to be called on the event loop."""
+    unwrapped = handler.func if isinstance(handler, functools.partial) else handler
+    candidates = (unwrapped, getattr(type(unwrapped), "__call__", None))
+    return any(inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c) for c in candidates if c is not None)
+
+
+def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
+    """Return what is wrong with an operation's triggers: unknown kinds, settings that cannot work."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        known = plugins.names("funcatron.triggers")
+        if binding.kind not in known:
+            complaints.append((binding.pointer, f"unknown trigger {binding.kind!r}; known are: {', '.join(known)}"))
+            continue
+        kind: type[Trigger] = plugins.load("funcatron.triggers", binding.kind)
+        complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
+    return complaints
+
+
+

@@ -1,0 +1,259 @@
+"""One attempt of one execution: start by compare-and-set, invoke, end by compare-and-set.
+
+Celery tasks call this; it knows no Celery. Because every change of state compares first, a message that is delivered
+twice, a worker that was given up for dead and comes back, and a cancel in mid-run all end well.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from funcatron.codec import decode_input, decode_json, encode_input
+from funcatron.errors import InvalidInput, Problem, Unavailable, UnknownFunction, Violation
+from funcatron.event import CloudEvent
+from funcatron.execution import Execution, Failure, Progress, StoredResult
+from funcatron.invocation import Invocation, Principal, Result
+from funcatron.invoker import Invoker, refusal
+from funcatron.logs import Capture, capturing
+from funcatron.ports import Ending, ExecutionStore
+from funcatron.registry import Function, Registry
+
+__all__ = ["Runner"]
+
+logger = logging.getLogger("funcatron.runner")
+MOST_STREAMED = 16 * 1024 * 1024
+FINAL_FAILURES = frozenset({"invalid"})
+
+
+class Runner:
+    """Runs executions from the store.
+
+    ``alive`` tells whether the worker of this id still lives; ``ended`` is called with each execution that reached an
+    end state (callbacks hang there) and may be called twice for one.
+    """
+
+    def __init__(self, *, registry: Registry, store: ExecutionStore, invoker: Invoker,
+                 alive: Callable[[str], bool] = lambda worker: True,
+                 ended: Callable[[Execution], None] = lambda execution: None,
+                 redacted: tuple[str, ...] = ()) -> None:
+        self._registry = registry
+        self._store = store
+        self._invoker = invoker
+        self._alive = alive
+        self._ended = ended
+        self._redacted = redacted
+
+    async def run(self, execution_id: str, function_name: str, *, worker: str) -> Execution | None:
+        """Run one attempt; returns the record after it, or None where there was nothing to do (a duplicate, a
+        cancelled or an unknown execution, one that another worker runs). Raises Unavailable: then the message must
+        not be acknowledged."""
+        started = self._start(execution_id, function_name, worker)
+        if started is None:
+            return None
+        try:
+            function = self._registry.get(started.function)
+        except UnknownFunction as error:
+            problem = Problem(404, "Unknown function", str(error)).to_json()
+            return self._finish(started, Ending(change="fail", problem=problem, failure="infrastructure"))
+        result = await self._attempt(function, started)
+        ending = await _ending(function, started, result)
+        return self._finish(started, ending)
+
+    async def adopt(self, task_id: str, function_name: str, kwargs: Mapping[str, Any], *, worker: str,
+                    args: Sequence[Any] = (), queue: str = "funcatron") -> Execution | None:
+        """Run the call of a client that knows nothing of funcatron: make its record (the task's id is the execution's),
+        then run it. Input that is not valid is on record as failed, never lost. Raises as ``run`` does.
+        """
+        function = self._registry.get(function_name)
+        refused: InvalidInput | None = positional_refusal(args) if args else None
+        stored = dict(kwargs)
+        if refused is None:
+            try:
+                stored = encode_input(function.binder.from_call(kwargs))
+            except InvalidInput as error:
+                refused = error
+        record = Execution(id=task_id, function=function_name, trigger="celery", queue=queue, input=stored,
+                           created_at=time.time())
+        self._store.create([record])
+        if refused is None:
+            return await self.run(task_id, function_name, worker=worker)
+        after = self._store.fail(task_id, refused.to_json(), "invalid")
+        if after is not None:
+            self._ended(after)
+        return after
+
+    def _start(self, execution_id: str, function_name: str, worker: str) -> Execution | None:
+        function = self._registry.functions.get(function_name)
+        limit = function.extension.async_timeout if function is not None else 300.0
+        deadline = time.time() + limit
+        started = self._store.start(execution_id, worker=worker, deadline=deadline)
+        if started is not None:
+            return started
+        found = self._store.get(execution_id)
+        if found is None:
+            logger.warning("execution %s is not on record; its message is dropped", execution_id)
+            return None
+        if found.ended:
+            self._ended(found)
+        if found.state != "running" or found.worker is None or self._alive(found.worker):
+            return None
+        lost = self.lose(found)
+        if lost is None or lost.state != "retrying" or (lost.due_at or 0.0) > time.time():
+            return None
+        return self._store.start(execution_id, worker=worker, deadline=deadline)
+
+    def lose(self, execution: Execution) -> Execution | None:
+        """End a running attempt whose worker is gone: it counts, and the retry policy decides what follows.
+
+        Where its deadline has passed the failure is ``timeout`` (its worker was ended for that), else ``lost``.
+        """
+        timed_out = execution.deadline is not None and time.time() >= execution.deadline
+        failure: Failure = "timeout" if timed_out else "lost"
+        detail = (
+            f"{execution.function} did not end in its time, and its worker was ended"
+            if timed_out
+            else f"the worker {execution.worker} was lost in mid-run"
+        )
+        problem = Problem(504 if timed_out else 500, "Timeout" if timed_out else "Worker lost", detail).to_json()
+        function = self._registry.functions.get(execution.function)
+        ending = _failed(function, execution, problem, failure, None, None)
+        if not timed_out and ending.change == "retry":
+            ending = replace(ending, due_at=time.time())  # nothing says that the input is at fault: at once
+        logger.warning("execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail,
+                       execution.attempt)
+        after = self._store.lose(execution.id, execution.attempt, ending)
+        if after is not None and after.ended:
+            self._ended(after)
+        return after
+
+    async def _attempt(self, function: Function, execution: Execution) -> Result:
+        capture = Capture(lambda lines: self._log(execution.id, lines), attempt=execution.attempt,
+                          redacted=self._redacted)
+        with capturing(capture):
+            try:
+                invocation = self._invocation(function, execution)
+            except (InvalidInput, UnknownFunction) as error:
+                result = refusal(error, execution.id, execution.function)
+            else:
+                result = await self._invoker.invoke(function, invocation)
+        capture.flush()
+        return result
+
+    def _invocation(self, function: Function, execution: Execution) -> Invocation:
+        given = decode_input(execution.input)
+        arguments = function.binder.check(given, media_type=execution.headers.get("content-type"))
+        left = None if execution.deadline is None else execution.deadline - time.time()
+
+        def progress(done: int, total: int | None, note: str | None) -> None:
+            try:
+                self._store.progress(execution.id, execution.attempt, Progress(done, total, note))
+            except Unavailable as error:
+                logger.warning("the progress of %s is not noted: %s", execution.id, error)
+
+        return Invocation(
+            id=execution.id,
+            function=execution.function,
+            trigger=execution.trigger,
+            arguments=arguments,
+            event=None if execution.event is None else CloudEvent.from_json(execution.event),
+            attempt=execution.attempt,
+            deadline=None if left is None else time.monotonic() + left,
+            headers=execution.headers,
+            principal=None if execution.principal is None else msgspec.convert(execution.principal, Principal),
+            progress=progress,
+        )
+
+    def _log(self, execution_id: str, lines: Any) -> None:
+        try:
+            self._store.log(execution_id, lines)
+        except Unavailable as error:
+            logger.warning("%d log lines of %s are lost: %s", len(lines), execution_id, error)
+
+    def _finish(self, started: Execution, ending: Ending) -> Execution | None:
+        after = self._store.finish(started.id, started.attempt, ending)
+        if after is None:
+            logger.info("execution %s was ended by others while it ran; its result is dropped", started.id)
+        elif after.ended:
+            self._ended(after)
+        return after
+
+
+async def _ending(function: Function, execution: Execution, result: Result) -> Ending:
+    """Decide how an attempt ended: what the lifecycle table is asked for."""
+    try:
+        stored = await stored_result(result)
+    except ValueError as error:
+        result = refusal(Problem(500, "Invalid response", str(error)), execution.id, execution.function)
+        stored = await stored_result(result)
+    if result.ok:
+        return Ending(change="succeed", result=stored)
+    problem = result.value if result.failure is not None else _problem_of(function, result, stored)
+    failure: Failure = result.failure or "handler"  # type: ignore[assignment]
+    return _failed(function, execution, problem, failure, result, stored)
+
+
+def _problem_of(function: Function, result: Result, stored: StoredResult) -> dict[str, Any]:
+    """A handler may refuse by returning a status of 400 and above: the record then says so as a problem."""
+    if isinstance(stored.body, dict) and {"title", "status"} <= stored.body.keys():
+        return stored.body
+    return Problem(result.status, detail=f"{function.name} answered {result.status}").to_json()
+
+
+def _failed(function: Function | None, execution: Execution, problem: dict[str, Any], failure: Failure,
+            result: Result | None, stored: StoredResult | None) -> Ending:
+    status = problem.get("status", 500) if result is None else result.status
+    final = function is None or failure in FINAL_FAILURES or status < 500
+    delay = None
+    if not final and function is not None:
+        after = result.retry_after if result is not None else None
+        delay = function.extension.retry.delay(execution.attempt, after=after)
+    if delay is None:
+        return Ending(change="fail", problem=problem, failure=failure, result=stored)
+    return Ending(change="retry", problem=problem, failure=failure, due_at=time.time() + delay)
+
+
+async def stored_result(result: Result) -> StoredResult:
+    """Return a Result in the form that a record keeps; a stream is read to its end (16 MiB at most, ValueError)."""
+    body = result.body
+    if not isinstance(body, bytes):
+        chunks, size = [], 0
+        async for chunk in body:
+            size += len(chunk)
+            if size > MOST_STREAMED:
+                raise ValueError(f"the streamed answer is larger than {MOST_STREAMED} bytes")
+            chunks.append(chunk)
+        body = b"".join(chunks)
+    headers = dict(result.headers)
+    if not body:
+        return StoredResult(status=result.status, headers=headers, content_type=result.content_type)
+    bare = (result.content_type or "").split(";")[0]
+    if bare == "application/json" or bare.endswith("+json"):
+        try:
+            value = decode_json(body)
+        except msgspec.DecodeError:
+            pass
+        else:
+            return StoredResult(status=result.status, headers=headers, content_type=result.content_type, body=value)
+    if bare.startswith("text/"):
+        try:
+            return StoredResult(status=result.status, headers=headers, content_type=result.content_type,
+                                body=body.decode())
+        except UnicodeDecodeError:
+            pass
+    encoded = base64.b64encode(body).decode()
+    return StoredResult(status=result.status, headers=headers, content_type=result.content_type, base64=encoded)
+
+
+def positional_refusal(args: Sequence[Any]) -> InvalidInput:
+    """Return the refusal of a Celery call with positional arguments."""
+    return InvalidInput([
+        Violation("/args", f"{len(args)} positional argument(s) were given; call with keyword arguments, named as in the "
+                           "document: send_task(name, kwargs={...})")
+    ])

@@ -1,0 +1,90 @@
+"""Triggers: which functions an event is for, and the sources that are listened to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from funcatron import plugins
+from funcatron.event import CloudEvent
+from funcatron.ports import Publish, Trigger
+from funcatron.registry import Function, Registry
+from funcatron.settings import Settings
+
+__all__ = ["BoundTrigger", "EventTrigger", "bound_triggers", "subscribers"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTrigger:
+    """One trigger of one function; ``index`` is its place in the function's list."""
+
+    function: Function
+    index: int
+    kind: str
+    trigger: Trigger
+    mapping: Mapping[str, Any]
+
+
+class EventTrigger:
+    """CloudEvents posted to the events door: ``event: {type: com.example.order.*, source: /shop}``.
+
+    ``type`` and ``source`` are shell patterns; what is not given matches all.
+    """
+
+    kind = "event"
+
+    def __init__(self, *, function: str, settings: Mapping[str, Any], config: Settings) -> None:
+        self.function = function
+        self.type = settings.get("type", "*")
+        self.source = settings.get("source", "*")
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """See funcatron.ports.Trigger."""
+        return []
+
+    def describe(self) -> str:
+        """See funcatron.ports.Trigger."""
+        return f"event {self.type}" + (f" from {self.source}" if self.source != "*" else "")
+
+    def matches(self, event: CloudEvent) -> bool:
+        """Return whether this event is wanted."""
+        return fnmatchcase(event.type, self.type) and fnmatchcase(event.source, self.source)
+
+    def start(self, publish: Publish) -> None:
+        """Nothing listens: the events door publishes."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+
+def bound_triggers(registry: Registry, config: Settings) -> list[BoundTrigger]:
+    """Make every trigger of every function, none of them started."""
+    return [
+        BoundTrigger(
+            function,
+            index,
+            binding.kind,
+            plugins.load("funcatron.triggers", binding.kind)(
+                function=function.name, settings={"index": index, **binding.settings}, config=config
+            ),
+            binding.settings.get("input", {}),
+        )
+        for function in registry
+        for index, binding in enumerate(function.extension.triggers)
+    ]
+
+
+def subscribers(bound: Iterable[BoundTrigger], event: CloudEvent) -> Iterator[BoundTrigger]:
+    """Return the event triggers that want this event, one for each function."""
+    seen: set[str] = set()
+    for item in bound:
+        if item.function.name in seen or not isinstance(item.trigger, EventTrigger):
+            continue
+        if item.trigger.matches(event):
+            seen.add(item.function.name)
+            yield item
+
+
