@@ -81,8 +81,9 @@ class _Plan:
 class Binder:
     """Checks what a call of one function carries, and makes its handler's keyword arguments."""
 
-    def __init__(self, operation: Operation, plan: _Plan, slots: tuple[_Slot, ...], body_name: str | None,
-                 loader: Loader | None) -> None:
+    def __init__(
+        self, operation: Operation, plan: _Plan, slots: tuple[_Slot, ...], body_name: str | None, loader: Loader | None
+    ) -> None:
         self.operation = operation
         self.services = plan.services
         self.wants_context = plan.context
@@ -145,7 +146,7 @@ class Binder:
             return None
         if key not in self._bodies:
             schema = body.content[key].schema
-            self._bodies[key] = schema and compile_schema(self.operation.document, schema, direction="request") or None
+            self._bodies[key] = compile_schema(self.operation.document, schema, direction="request") if schema else None
         return self._bodies[key]
 
     def from_call(self, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +182,8 @@ class Binder:
         data = event.data
         members = data if isinstance(data, Mapping) else {}
         arguments = {
-            name: value for member, value in members.items()
+            name: value
+            for member, value in members.items()
             if (name := self._by_spelling.get(member)) is not None and name != self.body_argument
         }
         for member, value in (mapping or {}).items():
@@ -197,8 +199,15 @@ class Binder:
         """Return the checked arguments of an event."""
         return self.check(self.map_event(event, mapping))
 
-    def call(self, arguments: Mapping[str, Any], *, context: Any, event: CloudEvent | None,
-             extras: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    def call(
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        context: Any,
+        event: CloudEvent | None,
+        extras: Mapping[str, Any],
+        services: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Return the handler's keyword arguments; ``arguments`` must have been checked."""
         plan = self._plan
         keywords = {key: arguments[name] for key, name in plan.keywords.items() if name in arguments}
@@ -275,8 +284,14 @@ def _name_arguments(operation: Operation, mistakes: list[str]) -> tuple[tuple[_S
     return tuple(slots), body_name
 
 
-def _match(operation: Operation, signature: inspect.Signature, slots: Iterable[_Slot], body_name: str | None,
-           services: Collection[str], mistakes: list[str]) -> _Plan:
+def _match(
+    operation: Operation,
+    signature: inspect.Signature,
+    slots: Iterable[_Slot],
+    body_name: str | None,
+    services: Collection[str],
+    mistakes: list[str],
+) -> _Plan:
     by_spelling = _spellings_of(slots, None)
     bodies = {body_name, "body", operation.body.name if operation.body else "body"} if body_name else set()
     fields = _form_fields(operation)
@@ -306,8 +321,16 @@ def _match(operation: Operation, signature: inspect.Signature, slots: Iterable[_
             wanted["unpacked"].append(name)
         elif parameter.default is parameter.empty:
             mistakes.append(_unfillable(operation, name, [*by_spelling, *bodies, *fields, *services, *RESERVED]))
-    return _Plan(keywords, body_keyword, flags["context"], flags["event"], tuple(wanted["extras"]),
-                 tuple(wanted["services"]), tuple(wanted["unpacked"]), everything)
+    return _Plan(
+        keywords,
+        body_keyword,
+        flags["context"],
+        flags["event"],
+        tuple(wanted["extras"]),
+        tuple(wanted["services"]),
+        tuple(wanted["unpacked"]),
+        everything,
+    )
 
 
 def _unfillable(operation: Operation, name: str, known: Iterable[str | None]) -> str:
@@ -341,7 +364,8 @@ def _form_fields(operation: Operation) -> frozenset[str]:
     for media_type, media in operation.body.content.items():
         if media_type.startswith(("multipart/", "application/x-www-form-urlencoded")):
             names |= {
-                name for name, schema in _properties(operation, media).items()
+                name
+                for name, schema in _properties(operation, media).items()
                 if operation.body.unpacked or _is_file(schema) or _is_file(schema.get("items", {}))
             }
     return frozenset(names)

@@ -63,7 +63,8 @@ def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> N
 
 def resolve(url: str, *, allow_private: bool) -> str:
     """Return the IP address to connect to for ``url``; raises Problem where it may not be called, Retry where its
-    name does not resolve for now."""
+    name does not resolve for now.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -18,7 +18,8 @@ class Calls(Protocol):
 
     async def run(self, call: Callable[[], T], timeout: float | None) -> T:
         """Return what ``call`` returns. The caller ends the wait itself after ``timeout`` seconds; where that cannot
-        reach a running call, raise TimeLimitExceeded inside it."""
+        reach a running call, raise TimeLimitExceeded inside it.
+        """
 
 
 class ThreadCalls:

@@ -78,7 +78,7 @@ def encode_json(value: Any) -> bytes:
 
 def _encode_big(value: Any) -> bytes:
     """Integers beyond 64 bits: orjson refuses them; the standard library writes them exactly."""
-    import json  # noqa: PLC0415 - needed for almost no answer
+    import json
 
     return json.dumps(value, default=_plain_or_native, ensure_ascii=False, separators=(",", ":")).encode()
 

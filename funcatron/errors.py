@@ -67,7 +67,7 @@ class Mistake:
 
 
 class SpecError(FuncatronError):
-    """A document, its ``x-funcatron`` or its handlers are wrong; ``mistakes`` lists all that was found, in file order."""
+    """A document, its ``x-funcatron`` or its handlers are wrong; ``mistakes`` lists all of it, in file order."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(set(mistakes), key=lambda m: (m.file, m.line or 0, m.pointer, m.message)))

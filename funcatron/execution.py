@@ -3,7 +3,7 @@
 Rules:
 
 1. The table below is the lifecycle. No state is assigned anywhere but through it.
-2. ``attempt`` counts starts: 0 while first queued, 1 in the first run. It only grows, except that a redrive begins anew.
+2. ``attempt`` counts starts: 0 while first queued, 1 in the first run. It only grows; a redrive begins anew.
 3. ``failed`` is the dead letter: the input is kept, and ``redriven`` leads back to ``queued``.
 4. An end state has ``ended_at`` and no ``worker``; nothing but a redrive leaves it.
 

@@ -76,8 +76,12 @@ class Context:
 
     __slots__ = ("_invocation", "_openstack", "logger")
 
-    def __init__(self, invocation: Invocation, logger: logging.Logger | logging.LoggerAdapter[Any],
-                 openstack: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        invocation: Invocation,
+        logger: logging.Logger | logging.LoggerAdapter[Any],
+        openstack: Callable[[], Any] | None = None,
+    ) -> None:
         self._invocation = invocation
         self._openstack = openstack
         self.logger = logger

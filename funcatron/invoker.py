@@ -91,8 +91,9 @@ def _arguments(function: Function, invocation: Invocation, services: Mapping[str
     if binder.wants_context:
         adapter = logging.LoggerAdapter(handler_logger, {"execution": invocation.id, "function": invocation.function})
         context = Context(invocation, adapter, function.openstack)
-    return binder.call(invocation.arguments, context=context, event=invocation.event, extras=invocation.extras,
-                       services=services)
+    return binder.call(
+        invocation.arguments, context=context, event=invocation.event, extras=invocation.extras, services=services
+    )
 
 
 async def _awaited(function: Function, arguments: Mapping[str, Any]) -> Any:
@@ -103,8 +104,12 @@ async def _awaited(function: Function, arguments: Mapping[str, Any]) -> Any:
         raise _Exit(error.code) from error
 
 
-def _blocking(function: Function, opened: Callable[[], Any], call: Callable[[Mapping[str, Any]], dict[str, Any]],
-              services: Mapping[str, Any]) -> Result:
+def _blocking(
+    function: Function,
+    opened: Callable[[], Any],
+    call: Callable[[Mapping[str, Any]], dict[str, Any]],
+    services: Mapping[str, Any],
+) -> Result:
     """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply."""
     with opened() as sync:
         try:
@@ -160,8 +165,15 @@ def refusal(error: Exception, execution_id: str, function: str) -> Result:
         logger.exception("%s: the extensions of a Problem do not serialise", function)
         members = Problem(problem.status, problem.title, problem.detail).to_json()
         body = encode_json(members)
-    return Result(value=members, status=problem.status, headers=headers, body=body, content_type=PROBLEM_JSON,
-                  failure=failure, retry_after=retry_after)
+    return Result(
+        value=members,
+        status=problem.status,
+        headers=headers,
+        body=body,
+        content_type=PROBLEM_JSON,
+        failure=failure,
+        retry_after=retry_after,
+    )
 
 
 Answer = tuple[Problem, str, float | None]
@@ -210,7 +222,7 @@ def _unforeseen(error: Exception, execution_id: str, function: str) -> Answer:
 
 
 def _foreign_problem(error: Exception) -> Problem | None:
-    """Read a refusal of connexion (ProblemException) or starlette (HTTPException) raised by a handler written for it."""
+    """Read what a handler written for connexion (ProblemException) or starlette (HTTPException) raises."""
     status = getattr(error, "status", None) or getattr(error, "status_code", None)
     if not isinstance(status, int) or not hasattr(error, "detail") or not 400 <= status <= 599:
         return None

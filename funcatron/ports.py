@@ -79,8 +79,15 @@ class ExecutionStore(Protocol):
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
 
-    def find(self, *, function: str, event_source: str | None = None, event_id: str | None = None,
-             idempotency_key: str | None = None, principal_id: str | None = None) -> Execution | None:
+    def find(
+        self,
+        *,
+        function: str,
+        event_source: str | None = None,
+        event_id: str | None = None,
+        idempotency_key: str | None = None,
+        principal_id: str | None = None,
+    ) -> Execution | None:
         """Return the record with this event identity, or with this idempotency key."""
 
     def list(self, query: ExecutionQuery) -> tuple[list[Execution], str | None]:
@@ -91,7 +98,8 @@ class ExecutionStore(Protocol):
 
     def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """Compare-and-set the running attempt to its end; None where this attempt no longer runs (it was ended by
-        the reaper, or cancelled)."""
+        the reaper, or cancelled).
+        """
 
     def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt of a worker that is gone; as ``finish``, and the record's worker is released."""
@@ -116,7 +124,8 @@ class ExecutionStore(Protocol):
 
     def due(self, *, now: float, stale: float, limit: int) -> list[Execution]:
         """Return waiting executions to publish again: due ones, and those ``queued`` and unpublished since
-        ``stale`` (seconds since the epoch) without a message."""
+        ``stale`` (seconds since the epoch) without a message.
+        """
 
     def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
         """Note that these were published (again) at ``now``; a store that carries messages writes them with it."""
@@ -151,7 +160,8 @@ class Dispatcher(Protocol):
 
     async def dispatch(self, execution: Execution) -> bool:
         """Store and publish; True if it is new, False if it was a duplicate. Raises Unavailable, then it is not
-        accepted. Never blocks the event loop."""
+        accepted. Never blocks the event loop.
+        """
 
     def submit(self, executions: Sequence[Execution]) -> list[bool]:
         """As ``dispatch``, for many and blocking: for callers that are not on an event loop."""

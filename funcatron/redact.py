@@ -10,7 +10,15 @@ from typing import Any
 __all__ = ["CREDENTIAL_HEADERS", "public_headers", "redact", "redact_text"]
 
 CREDENTIAL_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "x-auth-token", "x-service-token", "x-subject-token", "cookie", "set-cookie"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "x-auth-token",
+        "x-service-token",
+        "x-subject-token",
+        "cookie",
+        "set-cookie",
+    }
 )
 MASK = "***"
 
@@ -48,5 +56,6 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 @lru_cache(8)
 def _assignment(names: tuple[str, ...]) -> re.Pattern[str]:
     words = "|".join(map(re.escape, names))
-    return re.compile(rf"""((?:[\w-]*(?:{words})[\w-]*)["']?\s*[=:]\s*(?:bearer\s+|basic\s+)?["']?)[^\s"',;}}&]+""",
-                      re.IGNORECASE)
+    return re.compile(
+        rf"""((?:[\w-]*(?:{words})[\w-]*)["']?\s*[=:]\s*(?:bearer\s+|basic\s+)?["']?)[^\s"',;}}&]+""", re.IGNORECASE
+    )

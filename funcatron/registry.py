@@ -57,11 +57,20 @@ class Registry:
         self.documents = tuple(documents)
         self.functions: Mapping[str, Function] = {function.name: function for function in functions}
 
+        self.internal: frozenset[str] = frozenset()
+
     def __iter__(self) -> Iterator[Function]:
-        return iter(self.functions.values())
+        """Iterate over the user's functions; internal ones are in ``functions`` only."""
+        return (function for function in self.functions.values() if function.name not in self.internal)
 
     def __len__(self) -> int:
-        return len(self.functions)
+        return len(self.functions) - len(self.internal)
+
+    def with_internal(self, other: Registry) -> Registry:
+        """Return a registry that has the functions of ``other`` too, as internal ones: callable, but not shown."""
+        joined = Registry(self.documents, [*self.functions.values(), *other.functions.values()])
+        joined.internal = frozenset(other.functions)
+        return joined
 
     def get(self, name: str) -> Function:
         """Return the function of this name; raises UnknownFunction."""
@@ -71,8 +80,13 @@ class Registry:
             raise UnknownFunction(f"no function is called {name!r}") from None
 
 
-def build_registry(documents: Iterable[Document], *, handlers: Handlers | None = None,
-                   services: Collection[str] = (), validate_responses: bool = True) -> Registry:
+def build_registry(
+    documents: Iterable[Document],
+    *,
+    handlers: Handlers | None = None,
+    services: Collection[str] = (),
+    validate_responses: bool = True,
+) -> Registry:
     """Find and bind a handler for every operation.
 
     Raises SpecError with every mistake of every document: handlers that do not import, arguments nobody can fill,
@@ -106,8 +120,9 @@ def _make_importable(document: Document) -> None:
             sys.path.insert(0, folder)
 
 
-def _function(operation: Operation, handlers: Handlers | None, services: Collection[str],
-              validate_responses: bool) -> tuple[Function | None, list[tuple[str, str]]]:
+def _function(
+    operation: Operation, handlers: Handlers | None, services: Collection[str], validate_responses: bool
+) -> tuple[Function | None, list[tuple[str, str]]]:
     complaints = _check_triggers(operation)
     place = f"{operation.pointer}/operationId"
     try:
@@ -119,8 +134,14 @@ def _function(operation: Operation, handlers: Handlers | None, services: Collect
     if binder is None or complaints:
         return None, complaints
     replies = Replies(operation, validate=validate_responses)
-    return Function(name=operation.name, operation=operation, handler=handler, binder=binder, replies=replies,
-                    is_async=_is_async(handler)), []
+    return Function(
+        name=operation.name,
+        operation=operation,
+        handler=handler,
+        binder=binder,
+        replies=replies,
+        is_async=_is_async(handler),
+    ), []
 
 
 def _find(operation: Operation, handlers: Handlers | None) -> Handler:
@@ -149,7 +170,7 @@ def import_handler(target: str) -> Any:
             if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
                 continue
             raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
-        except Exception as error:  # noqa: BLE001 - a user's module may raise anything while it is imported
+        except Exception as error:
             raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
         for depth, part in enumerate(parts[split:], split):
             if not hasattr(found, part):
@@ -164,8 +185,8 @@ def import_handler(target: str) -> Any:
 def _is_async(handler: Any) -> bool:
     """Whether a handler has to be called on the event loop."""
     unwrapped = handler.func if isinstance(handler, functools.partial) else handler
-    candidates = (unwrapped, getattr(type(unwrapped), "__call__", None))
-    return any(inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c) for c in candidates if c is not None)
+    candidates = (unwrapped, type(unwrapped).__dict__.get("__call__"))
+    return any(inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c) for c in candidates)
 
 
 def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
@@ -179,6 +200,3 @@ def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
         kind: type[Trigger] = plugins.load("funcatron.triggers", binding.kind)
         complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
     return complaints
-
-
-

@@ -8,7 +8,7 @@ connexion.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -58,8 +58,13 @@ class Replies:
             self._check(reply, status, content_type, value, body, headers)
         if value is None and not body:
             content_type = None
-        return Result(value=value if isinstance(body, bytes) else None, status=status, headers=headers, body=body,
-                      content_type=content_type)
+        return Result(
+            value=value if isinstance(body, bytes) else None,
+            status=status,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
 
     def _infer(self, reply: Reply | None, status: int, value: Any) -> str:
         """Choose a media type as connexion does: the only one, else by the value's kind; JSON where none is named."""
@@ -99,10 +104,12 @@ class Replies:
             return value.encode("utf-8", "surrogatepass")
         raise InvalidReply(f"a {type(value).__name__} cannot be sent as {content_type}: return str or bytes")
 
-    def _check(self, reply: Reply, status: int, content_type: str, value: Any, body: Any,
-               headers: Mapping[str, str]) -> None:
+    def _check(
+        self, reply: Reply, status: int, content_type: str, value: Any, body: Any, headers: Mapping[str, str]
+    ) -> None:
         violations = [
-            Violation(f"/header/{name}", "is required") for name in reply.required_headers
+            Violation(f"/header/{name}", "is required")
+            for name in reply.required_headers
             if name not in {key.lower() for key in headers}
         ]
         if isinstance(body, bytes) and body and is_json(content_type):
@@ -174,8 +181,8 @@ def _status(given: Any) -> int:
 def _unpack_response(response: Any) -> tuple[Any, int | None, dict[str, str], str | None]:
     """Read a starlette Response or a ConnexionResponse; a streaming one keeps its iterator."""
     headers = {str(name): str(item) for name, item in dict(response.headers or {}).items()}
-    content_type = _content_type(headers) or getattr(response, "content_type", None) or getattr(
-        response, "media_type", None
+    content_type = (
+        _content_type(headers) or getattr(response, "content_type", None) or getattr(response, "media_type", None)
     )
     headers = {name: item for name, item in headers.items() if name.lower() != "content-length"}
     body: Any = getattr(response, "body_iterator", None)
@@ -207,7 +214,7 @@ async def _stream(source: Any, content_type: str) -> AsyncIterator[bytes]:
         async for item in source:
             yield chunk(item)
         return
-    from funcatron.calls import in_thread  # noqa: PLC0415 - only a sync generator needs a thread
+    from funcatron.calls import in_thread
 
     done = object()
     while (item := await in_thread(lambda: next(source, done))) is not done:
@@ -224,12 +231,8 @@ def _event_chunk(item: Any) -> bytes:
     """Write one server-sent event (HTML, section 9.2): a mapping's id, event, retry and data, or data alone."""
     fields = item if isinstance(item, Mapping) and "data" in item else {"data": item}
     lines: list[str] = []
-    for name in ("id", "event", "retry"):
-        if fields.get(name) is not None:
-            lines.append(f"{name}: {fields[name]}")
+    lines += [f"{name}: {fields[name]}" for name in ("id", "event", "retry") if fields.get(name) is not None]
     data = fields["data"]
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=str)
     lines += [f"data: {line}" for line in text.splitlines() or [""]]
     return ("\n".join(lines) + "\n\n").encode()
-
-

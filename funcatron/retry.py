@@ -25,8 +25,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_backoff: float = 300.0
     jitter: bool = True
 
-    def delay(self, attempt: int, *, after: float | None = None,
-              uniform: Callable[[float, float], float] = random.uniform) -> float | None:
+    def delay(
+        self, attempt: int, *, after: float | None = None, uniform: Callable[[float, float], float] = random.uniform
+    ) -> float | None:
         """Return the seconds to wait after attempt number ``attempt`` failed, or None to give up.
 
         ``after`` is what the failure itself asked for (``Retry(after=)``, a Retry-After header): it is honoured as

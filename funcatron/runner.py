@@ -39,10 +39,16 @@ class Runner:
     end state (callbacks hang there) and may be called twice for one.
     """
 
-    def __init__(self, *, registry: Registry, store: ExecutionStore, invoker: Invoker,
-                 alive: Callable[[str], bool] = lambda worker: True,
-                 ended: Callable[[Execution], None] = lambda execution: None,
-                 redacted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        store: ExecutionStore,
+        invoker: Invoker,
+        alive: Callable[[str], bool] = lambda worker: True,
+        ended: Callable[[Execution], None] = lambda execution: None,
+        redacted: tuple[str, ...] = (),
+    ) -> None:
         self._registry = registry
         self._store = store
         self._invoker = invoker
@@ -53,7 +59,8 @@ class Runner:
     async def run(self, execution_id: str, function_name: str, *, worker: str) -> Execution | None:
         """Run one attempt; returns the record after it, or None where there was nothing to do (a duplicate, a
         cancelled or an unknown execution, one that another worker runs). Raises Unavailable: then the message must
-        not be acknowledged."""
+        not be acknowledged.
+        """
         started = self._start(execution_id, function_name, worker)
         if started is None:
             return None
@@ -66,8 +73,16 @@ class Runner:
         ending = await _ending(function, started, result)
         return self._finish(started, ending)
 
-    async def adopt(self, task_id: str, function_name: str, kwargs: Mapping[str, Any], *, worker: str,
-                    args: Sequence[Any] = (), queue: str = "funcatron") -> Execution | None:
+    async def adopt(
+        self,
+        task_id: str,
+        function_name: str,
+        kwargs: Mapping[str, Any],
+        *,
+        worker: str,
+        args: Sequence[Any] = (),
+        queue: str = "funcatron",
+    ) -> Execution | None:
         """Run the call of a client that knows nothing of funcatron: make its record (the task's id is the execution's),
         then run it. Input that is not valid is on record as failed, never lost. Raises as ``run`` does.
         """
@@ -79,8 +94,9 @@ class Runner:
                 stored = encode_input(function.binder.from_call(kwargs))
             except InvalidInput as error:
                 refused = error
-        record = Execution(id=task_id, function=function_name, trigger="celery", queue=queue, input=stored,
-                           created_at=time.time())
+        record = Execution(
+            id=task_id, function=function_name, trigger="celery", queue=queue, input=stored, created_at=time.time()
+        )
         self._store.create([record])
         if refused is None:
             return await self.run(task_id, function_name, worker=worker)
@@ -126,16 +142,18 @@ class Runner:
         ending = _failed(function, execution, problem, failure, None, None)
         if not timed_out and ending.change == "retry":
             ending = replace(ending, due_at=time.time())  # nothing says that the input is at fault: at once
-        logger.warning("execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail,
-                       execution.attempt)
+        logger.warning(
+            "execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail, execution.attempt
+        )
         after = self._store.lose(execution.id, execution.attempt, ending)
         if after is not None and after.ended:
             self._ended(after)
         return after
 
     async def _attempt(self, function: Function, execution: Execution) -> Result:
-        capture = Capture(lambda lines: self._log(execution.id, lines), attempt=execution.attempt,
-                          redacted=self._redacted)
+        capture = Capture(
+            lambda lines: self._log(execution.id, lines), attempt=execution.attempt, redacted=self._redacted
+        )
         with capturing(capture):
             try:
                 invocation = self._invocation(function, execution)
@@ -206,8 +224,14 @@ def _problem_of(function: Function, result: Result, stored: StoredResult) -> dic
     return Problem(result.status, detail=f"{function.name} answered {result.status}").to_json()
 
 
-def _failed(function: Function | None, execution: Execution, problem: dict[str, Any], failure: Failure,
-            result: Result | None, stored: StoredResult | None) -> Ending:
+def _failed(
+    function: Function | None,
+    execution: Execution,
+    problem: dict[str, Any],
+    failure: Failure,
+    result: Result | None,
+    stored: StoredResult | None,
+) -> Ending:
     status = problem.get("status", 500) if result is None else result.status
     final = function is None or failure in FINAL_FAILURES or status < 500
     delay = None
@@ -243,8 +267,9 @@ async def stored_result(result: Result) -> StoredResult:
             return StoredResult(status=result.status, headers=headers, content_type=result.content_type, body=value)
     if bare.startswith("text/"):
         try:
-            return StoredResult(status=result.status, headers=headers, content_type=result.content_type,
-                                body=body.decode())
+            return StoredResult(
+                status=result.status, headers=headers, content_type=result.content_type, body=body.decode()
+            )
         except UnicodeDecodeError:
             pass
     encoded = base64.b64encode(body).decode()
@@ -253,7 +278,12 @@ async def stored_result(result: Result) -> StoredResult:
 
 def positional_refusal(args: Sequence[Any]) -> InvalidInput:
     """Return the refusal of a Celery call with positional arguments."""
-    return InvalidInput([
-        Violation("/args", f"{len(args)} positional argument(s) were given; call with keyword arguments, named as in the "
-                           "document: send_task(name, kwargs={...})")
-    ])
+    return InvalidInput(
+        [
+            Violation(
+                "/args",
+                f"{len(args)} positional argument(s) were given; call with keyword arguments, named as in the "
+                "document: send_task(name, kwargs={...})",
+            )
+        ]
+    )

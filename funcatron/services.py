@@ -66,8 +66,11 @@ class Services:
 class Opening:
     """The services of one invocation, about to be opened in the order in which the signature names them."""
 
-    def __init__(self, sync: dict[str, contextlib.AbstractContextManager[Any]],
-                 asynchronous: dict[str, contextlib.AbstractAsyncContextManager[Any]]) -> None:
+    def __init__(
+        self,
+        sync: dict[str, contextlib.AbstractContextManager[Any]],
+        asynchronous: dict[str, contextlib.AbstractAsyncContextManager[Any]],
+    ) -> None:
         self._sync = sync
         self._async = asynchronous
 

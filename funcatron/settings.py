@@ -23,8 +23,10 @@ PREFIX = "FUNCATRON_"
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting, with its default. Names are those of the command line's options and, in upper case after
-    ``FUNCATRON_``, of the environment; sizes are bytes, times seconds."""
+    ``FUNCATRON_``, of the environment; sizes are bytes, times seconds.
+    """
 
+    spec: tuple[str, ...] = ()  # documents, for processes that get none by argument (celery -A funcatron_celery.app)
     host: str = "127.0.0.1"
     port: int = 8000
     processes: int = 1  # HTTP server processes
@@ -33,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pool: Literal["solo", "prefork", "threads", "auto"] = "auto"
     concurrency: int = 1  # per worker process, where the pool has any
     broker: str | None = None  # sqlite:///FILE, amqp://, redis://; default: the store's file
+    result_backend: str | None = None  # Celery's own, for Celery clients that wait for results; default: none
     store: str | None = None  # sqlite:///FILE; default: <data_dir>/funcatron.db
     data_dir: str = ".funcatron"
     durability: Literal["normal", "strict"] = "normal"

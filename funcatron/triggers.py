@@ -86,5 +86,3 @@ def subscribers(bound: Iterable[BoundTrigger], event: CloudEvent) -> Iterator[Bo
         if item.trigger.matches(event):
             seen.add(item.function.name)
             yield item
-
-

@@ -1,0 +1,393 @@
+"""Funcatron: the composition root, where documents, handlers, store, broker and doors are joined. No globals.
+
+``Funcatron("openapi.yaml")`` is an ASGI application that any ASGI server runs; the same object serves the worker, the
+triggers and tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import cached_property, partial
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from funcatron import plugins
+from funcatron.calls import Calls, ThreadCalls
+from funcatron.codec import encode_input, encode_json
+from funcatron.endings import Endings, record_of_sync_call
+from funcatron.errors import FuncatronError, Problem, SpecError
+from funcatron.event import CloudEvent
+from funcatron.execution import Execution, new_id
+from funcatron.invocation import Invocation, Principal, Result
+from funcatron.invoker import Invoker, refusal
+from funcatron.ports import Dispatcher, ExecutionStore, Middleware
+from funcatron.redact import redact
+from funcatron.registry import Function, Handlers, Registry, build_registry
+from funcatron.runner import Runner
+from funcatron.services import Services
+from funcatron.settings import Settings, load_settings
+from funcatron.spec.document import Document, load
+from funcatron.triggers import BoundTrigger, bound_triggers, subscribers
+
+__all__ = ["Funcatron"]
+
+T = TypeVar("T")
+
+
+class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
+    """A part of the application: made once, on first use, by one thread."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        with instance._lock:
+            return super().__get__(instance, owner)
+
+
+Source = str | Path | Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+CONTROL = "/_funcatron"
+
+
+class Funcatron:
+    """One application: the functions of its documents, callable through every door.
+
+    ``specs`` are paths, URLs or dicts; ``handlers`` take the place of importing what operationIds name; ``middleware``
+    wraps every invocation, the first one outermost; ``settings`` are read from the environment where none are given;
+    ``store``, ``dispatcher`` and ``calls`` stand in for what the settings name (tests, embedding).
+
+    Documents are loaded here, so a mistake raises SpecError here. Handlers are bound on first use of ``registry``
+    (any door, or ``start``), so that services may be registered before.
+    """
+
+    def __init__(
+        self,
+        *specs: Source,
+        handlers: Handlers | None = None,
+        middleware: Sequence[Middleware] = (),
+        settings: Settings | None = None,
+        store: ExecutionStore | None = None,
+        dispatcher: Dispatcher | None = None,
+        calls: Calls | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.documents = _load_all(specs)
+        self.services = Services()
+        self._handlers = handlers
+        self._middleware = tuple(middleware)
+        self._given_store = store
+        self._given_dispatcher = dispatcher
+        self._calls = calls
+        self._door: Any = None
+        self._lock = threading.RLock()
+
+    def service(self, name: str) -> Callable[[F], F]:
+        """Register the decorated factory (a context manager, or a generator function) as a service for handlers."""
+
+        def register(factory: F) -> F:
+            if "registry" in self.__dict__:
+                raise FuncatronError(f"the service {name!r} comes too late: handlers are bound already")
+            self.services.register(name, factory)
+            return factory
+
+        return register
+
+    @part
+    def registry(self) -> Registry:
+        """The functions, bound to their handlers; raises SpecError with every mistake."""
+        own = build_registry(
+            self.documents,
+            handlers=self._handlers,
+            services=self.services,
+            validate_responses=self.settings.validate_responses,
+        )
+        if not any(function.operation.callbacks for function in own):
+            return own
+        from funcatron.callbacks import deliverer
+
+        document = load(Path(str(files("funcatron_openapi"))) / "callbacks.yaml")
+        internal = build_registry([document], handlers={"funcatron.callbacks.deliver": deliverer(self.settings)})
+        return own.with_internal(internal)
+
+    @part
+    def store(self) -> ExecutionStore:
+        """Where executions are kept, as ``settings.store`` names it."""
+        if self._given_store is not None:
+            return self._given_store
+        url = self.settings.store_url
+        made: ExecutionStore = plugins.load("funcatron.stores", url.partition(":")[0])(url)
+        return made
+
+    @part
+    def dispatcher(self) -> Dispatcher:
+        """What makes accepted executions durable and published, as ``settings.broker`` names it; started."""
+        if self._given_dispatcher is not None:
+            return self._given_dispatcher
+        scheme = self.settings.broker_url.partition(":")[0]
+        made: Dispatcher = plugins.load("funcatron.dispatchers", scheme)(self.settings, self.store)
+        made.start()
+        return made
+
+    @part
+    def calls(self) -> Calls:
+        """Where sync handlers run."""
+        return self._calls or ThreadCalls(self.settings.threads)
+
+    @part
+    def invoker(self) -> Invoker:
+        """The middle of every door."""
+        return Invoker(services=self.services, calls=self.calls, middleware=self._middleware)
+
+    @part
+    def runner(self) -> Runner:
+        """Runs executions from the store, for workers."""
+        return Runner(
+            registry=self.registry,
+            store=self.store,
+            invoker=self.invoker,
+            alive=self.alive,
+            ended=Endings(self.registry, self.dispatcher).after,
+            redacted=self.settings.redact,
+        )
+
+    @part
+    def triggers(self) -> list[BoundTrigger]:
+        """Every trigger of every function, none of them started."""
+        return bound_triggers(self.registry, self.settings)
+
+    def alive(self, worker: str) -> bool:
+        """Return whether the worker of this id still lives, as far as the store can tell (unknown counts as alive)."""
+        lives: Callable[[str], bool] | None = getattr(self.store, "alive", None)
+        return True if lives is None else lives(worker)
+
+    async def start(self) -> None:
+        """Bind handlers, open store and broker. Safe to call twice."""
+        await asyncio.to_thread(self._start)
+
+    def _start(self) -> None:
+        with self._lock:
+            _ = self.registry
+            if self._has_later():
+                _ = self.dispatcher
+
+    def _has_later(self) -> bool:
+        """Whether anything can come that must be stored: async functions, triggers, records."""
+        return any(f.extension.mode == "async" or f.extension.triggers or f.extension.record for f in self.registry)
+
+    async def stop(self) -> None:
+        """Publish what was accepted, close the store."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Stop, for callers that are not on an event loop."""
+        with self._lock:
+            if (dispatcher := self.__dict__.pop("dispatcher", None)) is not None:
+                dispatcher.stop()
+            if isinstance(calls := self.__dict__.pop("calls", None), ThreadCalls):
+                calls.close()
+            if (store := self.__dict__.pop("store", None)) is not None and store is not self._given_store:
+                store.close()
+            for made in ("invoker", "runner"):
+                self.__dict__.pop(made, None)
+
+    # The two verbs
+
+    async def invoke(
+        self,
+        function: str | Function,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        trigger: str = "http",
+        execution_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        principal: Principal | None = None,
+        extras: Mapping[str, Any] | None = None,
+        event: CloudEvent | None = None,
+        checked: bool = False,
+    ) -> Result:
+        """Call a function now, in this process, and return what it came to; never raises for what the call did.
+
+        ``arguments`` are by document or snake_case name, the body under ``body``, unless they are ``checked`` already.
+        """
+        found = function if isinstance(function, Function) else self.registry.get(function)
+        execution_id = execution_id or new_id()
+        given = arguments or {}
+        created = time.time()
+        try:
+            bound = given if checked else found.binder.from_call(given)
+        except Problem as problem:
+            return refusal(problem, execution_id, found.name)
+        timeout = found.extension.timeout
+        invocation = Invocation(
+            id=execution_id,
+            function=found.name,
+            trigger=trigger,
+            arguments=bound,
+            event=event,
+            deadline=time.monotonic() + timeout if timeout else None,
+            headers=headers or {},
+            principal=principal,
+            extras=extras or {},
+        )
+        result = await self.invoker.invoke(found, invocation)
+        if found.extension.record:
+            await self._record(found, invocation, result, created)
+        return result
+
+    async def _record(self, function: Function, invocation: Invocation, result: Result, created: float) -> None:
+        """Keep a record of a sync call, after its end; a stream's body is not kept."""
+        record = record_of_sync_call(function, invocation, result, created)
+        await asyncio.to_thread(self.store.create, [record])
+
+    async def dispatch(
+        self,
+        function: str | Function,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        trigger: str = "async",
+        headers: Mapping[str, str] | None = None,
+        principal: Principal | None = None,
+        idempotency_key: str | None = None,
+        checked: bool = False,
+    ) -> tuple[Execution, bool]:
+        """Call a function later: check, store, publish; returns the record and whether it is new.
+
+        Raises InvalidInput, Problem (413 where the record would be larger than ``max_message``) and Unavailable; then
+        nothing was accepted.
+        """
+        found = function if isinstance(function, Function) else self.registry.get(function)
+        given = arguments or {}
+        bound = given if checked else found.binder.from_call(given)
+        record = self._record_for(found, encode_input(bound), trigger, headers, principal)
+        if idempotency_key is not None:
+            record = msgspec.structs.replace(record, idempotency_key=idempotency_key, fingerprint=_digest(record.input))
+        if await self.dispatcher.dispatch(record):
+            return record, True
+        return await asyncio.to_thread(self._existing, record), False
+
+    def publish(
+        self,
+        event: CloudEvent,
+        *,
+        function: str | None = None,
+        trigger: str = "event",
+        mapping: Mapping[str, Any] | None = None,
+    ) -> list[Execution]:
+        """Give an event to ``function``, or to every function with an ``event`` trigger that matches it.
+
+        Blocks until it is durable; returns the executions, those that exist already (same source, id and function)
+        included. Raises Problem (413) and Unavailable; then nothing of it was accepted.
+        """
+        if function is not None:
+            wanted: Iterable[tuple[Function, Mapping[str, Any]]] = [(self.registry.get(function), mapping or {})]
+        else:
+            wanted = [(bound.function, bound.mapping) for bound in subscribers(self.triggers, event)]
+        records = [self._record_of_event(found, event, trigger, given) for found, given in wanted]
+        if not records:
+            return []
+        new = self.dispatcher.submit(records)
+        return [record if fresh else self._existing(record) for record, fresh in zip(records, new, strict=True)]
+
+    async def apublish(
+        self,
+        event: CloudEvent,
+        *,
+        function: str | None = None,
+        trigger: str = "event",
+        mapping: Mapping[str, Any] | None = None,
+    ) -> list[Execution]:
+        """As ``publish``, without blocking the event loop."""
+        return await asyncio.to_thread(
+            partial(self.publish, event, function=function, trigger=trigger, mapping=mapping)
+        )
+
+    def _record_of_event(
+        self, function: Function, event: CloudEvent, trigger: str, mapping: Mapping[str, Any]
+    ) -> Execution:
+        arguments = encode_input(function.binder.map_event(event, mapping))
+        record = self._record_for(function, arguments, trigger, None, None, event.to_json())
+        return msgspec.structs.replace(record, event_source=event.source, event_id=event.id)
+
+    def _record_for(
+        self,
+        function: Function,
+        stored: dict[str, Any],
+        trigger: str,
+        headers: Mapping[str, str] | None,
+        principal: Principal | None,
+        event: dict[str, Any] | None = None,
+    ) -> Execution:
+        size = len(encode_json([stored, event]))
+        if size > self.settings.max_message:
+            limit = self.settings.max_message
+            raise Problem(
+                413,
+                detail=f"the input is {size} bytes; at most {limit} can be kept for later (FUNCATRON_MAX_MESSAGE)",
+                limit=limit,
+            )
+        return Execution(
+            id=new_id(),
+            function=function.name,
+            trigger=trigger,
+            queue=function.extension.queue,
+            input=stored,
+            event=event,
+            headers=dict(headers or {}),
+            principal=None if principal is None else msgspec.to_builtins(principal),
+            project_id=None if principal is None else principal.project_id,
+            created_at=time.time(),
+        )
+
+    def _existing(self, record: Execution) -> Execution:
+        """Return the record that made this one a duplicate."""
+        principal_id = record.principal and record.principal.get("id")
+        found = self.store.get(record.id) or self.store.find(
+            function=record.function,
+            event_source=record.event_source,
+            event_id=record.event_id,
+            idempotency_key=record.idempotency_key,
+            principal_id=principal_id,
+        )
+        return found or record
+
+    def show(self, execution: Execution) -> dict[str, Any]:
+        """Return a record as the control API shows it, redacted."""
+        shown = execution.to_json(CONTROL)
+        names = self.settings.redact
+        return {**shown, "input": redact(shown["input"], names), "result": redact(shown["result"], names)}
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Serve ASGI: HTTP and lifespan."""
+        if self._door is None:
+            with self._lock:
+                if self._door is None:
+                    from funcatron.http import build_door
+
+                    self._door = build_door(self)
+        await self._door(scope, receive, send)
+
+
+def _load_all(specs: Sequence[Source]) -> tuple[Document, ...]:
+    """Load every document; the mistakes of all of them are raised together."""
+    if not specs:
+        raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
+    documents, mistakes = [], []
+    for spec in specs:
+        try:
+            documents.append(load(spec))
+        except SpecError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise SpecError(mistakes)
+    return tuple(documents)
+
+
+def _digest(stored: Mapping[str, Any]) -> str:
+    return sha256(msgspec.json.encode(stored, order="sorted")).hexdigest()

@@ -1,0 +1,125 @@
+"""What follows the end of an execution: its callbacks; and the record of a sync call, written after its end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from funcatron.binding import argument_name
+from funcatron.codec import encode_input, encode_json
+from funcatron.errors import Problem
+from funcatron.execution import Execution, StoredResult, new_id
+from funcatron.expressions import evaluate, point
+from funcatron.invocation import Invocation, Result
+from funcatron.ports import Dispatcher
+from funcatron.registry import Function, Registry
+from funcatron.spec.operation import Callback
+from funcatron.types import Location
+
+__all__ = ["Endings", "record_of_sync_call"]
+
+DELIVER = "funcatron.callbacks.deliver"
+
+
+class Endings:
+    """Dispatches the callbacks of an execution that has ended; doing so twice makes no second delivery."""
+
+    def __init__(self, registry: Registry, dispatcher: Dispatcher) -> None:
+        self._registry = registry
+        self._dispatcher = dispatcher
+
+    def after(self, execution: Execution) -> None:
+        """Follow the end of ``execution``; raises Unavailable, then call again later."""
+        function = self._registry.functions.get(execution.function)
+        if function is None or execution.state not in ("succeeded", "failed"):
+            return
+        deliveries = [
+            made
+            for callback in function.operation.callbacks
+            if (made := self._delivery(function, execution, callback)) is not None
+        ]
+        if deliveries:
+            self._dispatcher.submit(deliveries)
+
+    def _delivery(self, function: Function, execution: Execution, callback: Callback) -> Execution | None:
+        url = evaluate(callback.expression, lambda source, name: _look_up(function, execution, source, name))
+        if url is None:
+            return None
+        result = execution.result or StoredResult()
+        if execution.state == "failed":
+            result = StoredResult(content_type="application/problem+json", body=execution.problem)
+        return Execution(
+            id=new_id(),
+            function=DELIVER,
+            trigger="event",
+            queue=execution.queue,
+            input={
+                "body": {
+                    "url": url,
+                    "method": callback.method,
+                    "content_type": result.content_type or "application/json",
+                    "body": result.to_bytes().decode("utf-8", "replace"),
+                    "execution": execution.id,
+                    "function": execution.function,
+                    "state": execution.state,
+                }
+            },
+            event_source=f"/_funcatron/executions/{execution.id}",
+            event_id=f"callback/{callback.name}/{callback.method}/{execution.attempt}",
+            principal=execution.principal,
+            project_id=execution.project_id,
+            created_at=time.time(),
+        )
+
+
+def _look_up(function: Function, execution: Execution, source: str, name: str) -> Any:
+    """Give a runtime expression its value from the record."""
+    request, _, place = source.partition(".")
+    if source == "method":
+        return function.operation.method.upper()
+    if source == "url":
+        return execution.headers.get("x-funcatron-url") or function.operation.route
+    if request == "response":
+        result = execution.result or StoredResult()
+        if place == "body":
+            return point(result.body, name)
+        return next((v for k, v in result.headers.items() if k.lower() == name.lower()), None)
+    if place == "body":
+        body_name = function.binder.body_argument
+        return point(execution.input.get(body_name), name) if body_name else None
+    location: Location = place  # type: ignore[assignment]
+    key = function.binder.arguments.get((location, name), argument_name(name))
+    if key in execution.input:
+        return execution.input[key]
+    return execution.headers.get(name.lower()) if place == "header" else None
+
+
+def record_of_sync_call(function: Function, invocation: Invocation, result: Result, created: float) -> Execution:
+    """Return the record of a sync call that has ended (``record: true``); a streamed body is not kept."""
+    succeeded = result.ok
+    stored = StoredResult(status=result.status, headers=dict(result.headers), content_type=result.content_type)
+    if isinstance(result.body, bytes) and result.body and result.value is not None:
+        stored = msgspec.structs.replace(stored, body=msgspec.json.decode(encode_json(result.value)))
+    problem = None
+    if not succeeded:
+        problem = result.value if result.failure else Problem(result.status).to_json()
+    return Execution(
+        id=invocation.id,
+        function=function.name,
+        trigger=invocation.trigger,
+        queue=function.extension.queue,
+        state="succeeded" if succeeded else "failed",
+        attempt=1,
+        input=encode_input(invocation.arguments),
+        headers=dict(invocation.headers),
+        result=stored,
+        problem=problem,
+        failure=None if succeeded else (result.failure or "handler"),  # type: ignore[arg-type]
+        principal=None if invocation.principal is None else msgspec.to_builtins(invocation.principal),
+        project_id=None if invocation.principal is None else invocation.principal.project_id,
+        created_at=created,
+        started_at=created,
+        ended_at=time.time(),
+    )
