@@ -7,18 +7,26 @@ environment variables, what the command line gives. Read once, passed on as one 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from funcatron.errors import SettingsError
 
 __all__ = ["Settings", "load_settings"]
 
 PREFIX = "FUNCATRON_"
+SECRETS = frozenset({"control_token", "callback_secret"})
+
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Positive: TypeAlias = Annotated[int, Meta(ge=1)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,32 +36,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     spec: tuple[str, ...] = ()  # documents, for processes that get none by argument (celery -A funcatron_celery.app)
     host: str = "127.0.0.1"
-    port: int = 8000
-    processes: int = 1  # HTTP server processes
-    workers: int = 1  # Celery worker processes
-    threads: int = 40  # threads for sync handlers in each HTTP process
+    port: Port = 8000
+    processes: Positive = 1  # HTTP server processes
+    workers: Count = 1  # Celery worker processes
+    threads: Positive = 40  # threads for sync handlers in each HTTP process
     pool: Literal["solo", "prefork", "threads", "auto"] = "auto"
-    concurrency: int = 1  # per worker process, where the pool has any
+    concurrency: Positive = 1  # per worker process, where the pool has any
     broker: str | None = None  # sqlite:///FILE, amqp://, redis://; default: the store's file
     result_backend: str | None = None  # Celery's own, for Celery clients that wait for results; default: none
     store: str | None = None  # sqlite:///FILE; default: <data_dir>/funcatron.db
     data_dir: str = ".funcatron"
     durability: Literal["normal", "strict"] = "normal"
     queues: tuple[str, ...] = ()  # queues a worker consumes; empty: those of its functions
-    max_message: int = 262_144  # the largest record of an async call or event
-    max_body: int = 16 * 1024 * 1024  # the largest HTTP request body kept in memory
+    max_message: Positive = 262_144  # the largest record of an async call or event
+    max_body: Positive = 16 * 1024 * 1024  # the largest HTTP request body kept in memory
     validate_responses: bool = True
     swagger_ui: bool = True
     control_token: str | None = None
     cloud: str | None = None
     notifications: str | None = None
-    shutdown_timeout: float = 30.0  # how long running work may take to end on Ctrl-C
-    max_queued: int = 10_000  # executions waiting to be stored in one HTTP process, before 503
-    keep: float = 7 * 86_400.0  # how long ended executions are kept, failed ones excepted
+    shutdown_timeout: Seconds = 30.0  # how long running work may take to end on Ctrl-C
+    max_queued: Positive = 10_000  # executions waiting to be stored in one HTTP process, before 503
+    keep: Seconds = 7 * 86_400.0  # how long ended executions are kept, failed ones excepted
     callback_allow_private: bool = False
     callback_secret: str | None = None  # whsec_..., Standard Webhooks
     redact: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults, without secrets: settings end up in logs."""
+        shown = []
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                safe = "..." if field.name in SECRETS else _without_password(value)
+                shown.append(f"{field.name}={safe!r}")
+        return f"Settings({', '.join(shown)})"
 
     @property
     def store_url(self) -> str:
@@ -124,6 +142,8 @@ def _table(file: Path, *path: str) -> dict[str, Any]:
         raise SettingsError(f"{file}: {error}") from None
     for key in path:
         content = content.get(key, {})
+        if not isinstance(content, dict):
+            raise SettingsError(f"{file}: [{'.'.join(path)}] must be a table")
     return {key.replace("-", "_"): value for key, value in content.items()}
 
 
@@ -138,4 +158,9 @@ def _convert(source: str, name: str, value: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}: {name} is {value!r}: {error}") from None
+        said = "not what it should be" if name in SECRETS else repr(value)
+        raise SettingsError(f"{source}: {name} is {said}: {error}") from None
+
+
+def _without_password(value: Any) -> Any:
+    return re.sub(r"://[^@/]*@", "://...@", value) if isinstance(value, str) else value

@@ -1,0 +1,78 @@
+# One short command for each task, the same at the desk and in CI.
+# What is needed: make, and a python3 of at least 3.11 with its venv module. Everything else goes into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+SHOP := openapi/examples/shop/openapi.yaml
+SOURCES := funcatron openapi workers tests
+TESTS := tests
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format types imports tests bench wheel-test clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+run: $(VENV)/.run  ## install into .venv and serve the example shop
+	@$(BIN)/funcatron run $(SHOP)
+
+test: lint types imports tests  ## everything that must pass: lint, types, import floors, tests with coverage
+
+tests: $(VENV)/.test
+	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --cov --cov-report=term $(PYTEST)
+
+lint: $(VENV)/.test  ## ruff: rules and format
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+format: $(VENV)/.test  ## rewrite the sources in the house's format
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+types: $(VENV)/.test  ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.test  ## imports point down the floors of ARCHITECTURE.md
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.test  ## ratios to connexion, FastAPI and Celery, measured in one run
+	$(BIN)/python -m tests.benchmarks
+
+wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment, try it there
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel/build.log 2>&1 || { cat build/wheel/build.log; exit 1; }
+	$(BIN)/python -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip --quiet --disable-pip-version-check install build/wheel/*.whl "pytest>=8.3"
+	cd build/wheel && venv/bin/python -m pytest -c ../../pyproject.toml --rootdir . ../../tests/smoke --wheel "$$(ls *.whl)"
+
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) .funcatron build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: an environment is installed again only when pyproject.toml has changed.
+
+$(VENV)/.made:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "funcatron needs Python 3.11 or later; none was found. Say where it is: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! $$found -c 'import venv, ensurepip' 2>/dev/null; then \
+	    echo "$$found has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$($$found --version)"; \
+	$$found -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml
+	@echo "Installing funcatron and what it needs"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	@echo "Installing funcatron, what it needs and what tests it"
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --editable . --group test
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,67 @@
+"""What commands write: tables for people, JSON for programs; colour and progress on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STYLES = {
+    "succeeded": "green",
+    "failed": "red",
+    "expired": "red",
+    "running": "cyan",
+    "retrying": "yellow",
+    "queued": "blue",
+    "cancelled": "magenta",
+}
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """Write a table: framed and fitted on a terminal, whole cells in aligned columns elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(framed(columns, rows, title=title))
+        return
+    widths = [max(len(line[i]) for line in [columns, *rows]) for i in range(len(columns))]
+    for line in [columns, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def framed(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
+    """Return the table as rich draws it; a cell that names a state has its colour."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column.lower(), overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    return table
+
+
+@contextmanager
+def progress_bar(label: str, length: int) -> Iterator[Any]:
+    """Give an object with ``update(n)``: a bar on standard error if that is a terminal, else nothing."""
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield bar
+
+
+def note(message: str) -> None:
+    """Write a line for people to standard error, so that standard output stays the answer."""
+    click.echo(message, err=True)

@@ -1,0 +1,270 @@
+"""``funcatron executions``: the records of what was called, from the store itself or from a running server."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar, get_args
+
+import click
+
+from funcatron.cli.console import framed, note, print_json, print_table, progress_bar
+from funcatron.cli.options import json_option, read_settings, settings_options
+from funcatron.cli.records import Filter, Records
+from funcatron.errors import FuncatronError
+from funcatron.execution import ENDED, State
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PAGE = 100
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+COLUMNS = ("ID", "FUNCTION", "TRIGGER", "STATE", "ATTEMPT", "CREATED", "SECONDS", "WHAT")
+
+
+class When(click.ParamType[float]):
+    """A moment: RFC 3339, or how long ago (``90s``, ``10m``, ``2h``, ``7d``); converted to seconds since the epoch."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read one; refuses what is neither."""
+        if isinstance(value, float):
+            return value
+        if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value):
+            return time.time() - float(ago[1]) * UNITS[ago[2]]
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 10m, 2h or 7d")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def source_options(function: F) -> F:
+    """Add where the records are: the store's settings, or a server's URL and token."""
+    function = click.option("--token", metavar="TEXT", help="The control token of the server at --url.")(function)
+    function = click.option("--url", metavar="URL", help="Ask the server at this URL instead of the store.")(function)
+    return settings_options("data_dir", "store", "broker")(function)
+
+
+def filter_options(function: F) -> F:
+    """Add what narrows a list down."""
+    when = When()
+    for option in (
+        click.option("--until", type=when, metavar="WHEN", help="Created before this time, or this long ago."),
+        click.option("--since", type=when, metavar="WHEN", help="Created since this time, or this long ago (10m, 2h)."),
+        click.option("--trigger", metavar="KIND", help="Only this trigger: http, async, celery, queue, event..."),
+        click.option("--state", type=click.Choice(get_args(State)), help="Only this state."),
+        click.option("--function", metavar="NAME", help="Only this function."),
+    ):
+        function = option(function)
+    return function
+
+
+def records_of(given: dict[str, Any]) -> Records:
+    """Return where the options say that the records are."""
+    settings = read_settings(given)
+    if given.get("url"):
+        from funcatron.cli.remote import RemoteRecords
+
+        return RemoteRecords(given["url"], given.get("token") or settings.control_token)
+    from funcatron.cli.stored import StoredRecords
+
+    return StoredRecords(settings)
+
+
+def filter_of(given: dict[str, Any]) -> Filter:
+    """Return the filter that the options say."""
+    return Filter(**{name: given.get(name) for name in ("function", "state", "trigger", "since", "until")})
+
+
+@click.group("executions")
+def command() -> None:
+    """The records of what was called: list, show, logs, result, cancel, redrive.
+
+    They are read from the store that the settings name (of the server that uses it, running or not), or with --url
+    from the control API of a running server.
+    """
+
+
+@command.command("list")
+@filter_options
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many.")
+@click.option("--watch", is_flag=True, help="Keep showing, until Ctrl-C.")
+@json_option
+@source_options
+def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
+    """List executions, the newest first."""
+    records, wanted = records_of(given), filter_of(given)
+    if watch:
+        _watch(records, wanted, limit)
+        return
+    executions = list(_first(records, wanted, limit))
+    if as_json:
+        print_json(executions)
+    else:
+        print_table(COLUMNS, [_row(execution) for execution in executions])
+
+
+@command.command()
+@click.argument("execution_id", metavar="ID")
+@json_option
+@source_options
+def show(execution_id: str, as_json: bool, **given: Any) -> None:
+    """Show one execution: its state, input, result or problem."""
+    execution = records_of(given).get(execution_id)
+    if as_json:
+        print_json(execution)
+        return
+    for name, value in execution.items():
+        if value not in (None, {}, []):
+            click.echo(f"{name:<14}{value if isinstance(value, str) else _compact(value)}")
+
+
+@command.command()
+@click.argument("execution_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the execution has ended.")
+@json_option
+@source_options
+def logs(execution_id: str, follow: bool, as_json: bool, **given: Any) -> None:
+    """Show what an execution logged, over all its attempts."""
+    records = records_of(given)
+    if as_json:
+        print_json(records.logs(execution_id))
+        return
+    shown = 0
+    while True:
+        ended = records.get(execution_id)["state"] in ENDED
+        lines = records.logs(execution_id)
+        for line in lines[shown:]:
+            click.echo(f"{line['time']} {line['level']:<8} {line['logger']}: {line['message']}")
+        shown = len(lines)
+        if ended or not follow:
+            return
+        time.sleep(0.5)
+
+
+@command.command()
+@click.argument("execution_id", metavar="ID")
+@source_options
+def result(execution_id: str, **given: Any) -> int:
+    """Write the body that the function answered; exit code 1 where it failed or has not ended."""
+    outcome = records_of(given).result(execution_id)
+    if not outcome.ended:
+        note(f"{execution_id} has not ended yet")
+        return 1
+    failed = outcome.status >= 400
+    click.echo(outcome.body, nl=not outcome.body.endswith(b"\n"), err=failed)
+    return int(failed)
+
+
+@command.command()
+@click.argument("execution_ids", nargs=-1, required=True, metavar="ID...")
+@json_option
+@source_options
+def cancel(execution_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
+    """Cancel executions that have not ended."""
+    records = records_of(given)
+    return _change_each(records.cancel, execution_ids, as_json, "Cancelling")
+
+
+@command.command()
+@click.argument("execution_ids", nargs=-1, metavar="[ID...]")
+@filter_options
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before many are queued again.")
+@json_option
+@source_options
+def redrive(execution_ids: tuple[str, ...], yes: bool, as_json: bool, **given: Any) -> int:
+    """Queue executions again that failed, expired or were cancelled: these, or all that the filter names.
+
+    With a filter and no --state, the failed ones are taken.
+    """
+    records, wanted = records_of(given), filter_of(given)
+    if bool(execution_ids) == (not wanted.empty):
+        raise click.UsageError("Name executions, or give a filter such as --state failed (not both).")
+    if not execution_ids:
+        given["state"] = wanted.state or "failed"
+        execution_ids = tuple(execution["id"] for execution in _first(records, filter_of(given), None))
+        if not yes and sys.stdin.isatty() and execution_ids:
+            click.confirm(f"Queue {len(execution_ids)} executions again?", abort=True, err=True)
+    return _change_each(records.redrive, execution_ids, as_json, "Queueing")
+
+
+def _change_each(
+    change: Callable[[str], dict[str, Any]], execution_ids: tuple[str, ...], as_json: bool, label: str
+) -> int:
+    """Apply a change to each; what cannot be changed is named at the end, and is the exit code."""
+    changed, refused = [], []
+    with progress_bar(label, len(execution_ids)) as bar:
+        for execution_id in execution_ids:
+            try:
+                changed.append(change(execution_id))
+            except FuncatronError as error:
+                refused.append(f"{execution_id}: {error}")
+            bar.update(1)
+    if as_json:
+        print_json(changed)
+    else:
+        for execution in changed:
+            click.echo(f"{execution['id']} {execution['state']}")
+    for line in refused:
+        note(line)
+    return int(bool(refused))
+
+
+def _first(records: Records, wanted: Filter, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the first ``limit`` executions, or all, page by page."""
+    marker, left = None, limit
+    while left is None or left > 0:
+        page, marker = records.page(wanted, min(PAGE, left or PAGE), marker)
+        yield from page
+        left = None if left is None else left - len(page)
+        if marker is None:
+            return
+
+
+def _watch(records: Records, wanted: Filter, limit: int) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    if not console.is_terminal:
+        raise click.UsageError("--watch needs a terminal; without it the list can be asked for again and again.")
+    limit = min(limit, max(1, console.height - 4))
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            rows = [_row(execution) for execution in _first(records, wanted, limit)]
+            live.update(framed(COLUMNS, rows), refresh=True)
+            time.sleep(1)
+
+
+def _row(execution: dict[str, Any]) -> tuple[str, ...]:
+    duration = execution["duration"]
+    return (
+        execution["id"],
+        execution["function"],
+        execution["trigger"],
+        execution["state"],
+        str(execution["attempt"]),
+        execution["created_at"][:19].replace("T", " "),
+        "" if duration is None else f"{duration:.2f}",
+        _what(execution),
+    )
+
+
+def _what(execution: dict[str, Any]) -> str:
+    """Return the most telling line: how far it is, or why it failed."""
+    if problem := execution["problem"]:
+        return str(problem.get("detail") or problem.get("title") or "")
+    if execution["state"] == "running" and (progress := execution["progress"]):
+        total = f"/{progress['total']}" if progress.get("total") else ""
+        return f"{progress['done']}{total} {progress.get('note') or ''}".rstrip()
+    return ""
+
+
+def _compact(value: Any) -> str:
+    from json import dumps
+
+    return dumps(value, ensure_ascii=False)

@@ -1,0 +1,71 @@
+"""``funcatron functions``: what documents offer, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from funcatron.cli.console import print_json, print_table
+from funcatron.cli.options import json_option, read_settings, specs_argument
+from funcatron.registry import Function
+
+COLUMNS = ("FUNCTION", "ROUTE", "MODE", "TRIGGERS", "HANDLER")
+
+
+@click.command("functions")
+@specs_argument
+@json_option
+def command(specs: Sequence[str], as_json: bool) -> None:
+    """List the functions of documents: route, mode, triggers, handler."""
+    from funcatron.app import Funcatron
+
+    registry = Funcatron(*specs, settings=read_settings({})).registry
+    if as_json:
+        print_json([_as_json(function) for function in registry])
+    else:
+        print_table(COLUMNS, rows(registry))
+
+
+def rows(functions: Any) -> list[tuple[str, ...]]:
+    """Return a row for each function, in the order of COLUMNS."""
+    return [
+        (
+            function.name,
+            route(function) or "(events only)",
+            function.extension.mode,
+            ", ".join(trigger_line(b.kind, b.settings) for b in function.extension.triggers),
+            function.handler_name,
+        )
+        for function in functions
+    ]
+
+
+def route(function: Function) -> str | None:
+    """Return method and route, or None for what only events reach."""
+    operation = function.operation
+    return None if operation.route is None else f"{operation.method.upper()} {operation.route}"
+
+
+def trigger_line(kind: str, settings: Any) -> str:
+    """Return a trigger in a few words: its kind and the setting that tells the most."""
+    for telling in ("cron", "every", "name", "container", "type", "path"):
+        if telling in settings:
+            return f"{kind} {settings[telling]}"
+    return kind
+
+
+def _as_json(function: Function) -> dict[str, Any]:
+    operation, extension = function.operation, function.extension
+    return {
+        "name": function.name,
+        "method": operation.method.upper() if operation.route is not None else None,
+        "route": operation.route,
+        "summary": operation.summary,
+        "mode": extension.mode,
+        "queue": extension.queue,
+        "timeout": extension.timeout,
+        "triggers": [{binding.kind: dict(binding.settings)} for binding in extension.triggers],
+        "handler": function.handler_name,
+    }

@@ -1,0 +1,124 @@
+"""``funcatron invoke``: one call of one function, through the door that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from funcatron.cli.console import note, print_json
+from funcatron.cli.logging import log_to_stderr
+from funcatron.cli.options import json_option, read_settings, settings_options
+from funcatron.event import CloudEvent
+
+if TYPE_CHECKING:
+    from funcatron.app import Funcatron
+    from funcatron.invocation import Result
+
+
+class JSONInput(click.ParamType[Any]):
+    """JSON itself, ``@FILE``, or ``-`` for standard input."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it; refuses what is not JSON, with the place."""
+        if not isinstance(value, str):
+            return value
+        try:
+            text = sys.stdin.read() if value == "-" else Path(value[1:]).read_text() if value[:1] == "@" else value
+            return json.loads(text)
+        except OSError as error:
+            self.fail(f"{value[1:]} cannot be read: {error.strerror}")
+        except ValueError as error:
+            self.fail(f"this is not JSON: {error}")
+
+
+@click.command("invoke")
+@click.argument("spec", metavar="SPEC")
+@click.argument("function", metavar="FUNCTION")
+@click.option(
+    "--input",
+    "given_input",
+    type=JSONInput(),
+    default="{}",
+    metavar="JSON|@FILE|-",
+    help="Arguments by name, the request body under 'body'.",
+)
+@click.option("--async", "later", is_flag=True, help="Queue it for a worker; writes the execution.")
+@click.option("--event", type=JSONInput(), metavar="JSON|@FILE|-", help="Hand it this CloudEvent, for a worker.")
+@json_option
+@settings_options("data_dir", "store", "broker", "log_level", "cloud")
+def command(spec: str, function: str, given_input: Any, later: bool, event: Any, as_json: bool, **given: Any) -> int:
+    """Call one function of a document and write what it answers.
+
+    Exit code 0 if it did what was asked, 1 if it refused or failed; the problem is then on standard error.
+    """
+    if later and event is not None:
+        raise click.UsageError("--async and --event exclude each other.")
+    if not isinstance(given_input, dict):
+        raise click.BadParameter("the arguments are a JSON object", param_hint="--input")
+    from funcatron.app import Funcatron
+
+    settings = read_settings(given)
+    log_to_stderr(settings.log_level)
+    app = Funcatron(spec, settings=settings)
+    app.registry.get(function)
+    if event is not None:
+        return asyncio.run(_publish(app, function, event))
+    if later:
+        return asyncio.run(_dispatch(app, function, given_input))
+    return asyncio.run(_invoke(app, function, given_input, as_json))
+
+
+async def _invoke(app: Funcatron, function: str, given_input: dict[str, Any], as_json: bool) -> int:
+    await app.start()
+    try:
+        result = await app.invoke(function, given_input)
+        body = await _body(result)
+    finally:
+        await app.stop()
+    if as_json:
+        print_json({"status": result.status, "headers": dict(result.headers), "body": _readable(body)})
+    elif body:
+        click.echo(body, nl=not body.endswith(b"\n"), err=not result.ok)
+    return int(not result.ok)
+
+
+async def _body(result: Result) -> bytes:
+    if isinstance(result.body, bytes):
+        return result.body
+    return b"".join([chunk async for chunk in result.body])
+
+
+def _readable(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace") or None
+
+
+async def _dispatch(app: Funcatron, function: str, given_input: dict[str, Any]) -> int:
+    await app.start()
+    try:
+        execution = await app.dispatch(function, given_input, trigger="async")
+    finally:
+        await app.stop()
+    print_json(execution.to_json())
+    return 0
+
+
+async def _publish(app: Funcatron, function: str, event: Any) -> int:
+    await app.start()
+    try:
+        executions = await app.apublish(CloudEvent.from_json(event), function=function)
+    finally:
+        await app.stop()
+    print_json([execution.to_json() for execution in executions])
+    if not executions:
+        note("this event was accepted before; nothing new was queued")
+    return 0
