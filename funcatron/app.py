@@ -22,7 +22,7 @@ from funcatron import plugins
 from funcatron.calls import Calls, ThreadCalls
 from funcatron.codec import encode_input, encode_json
 from funcatron.endings import Endings, record_of_sync_call
-from funcatron.errors import FuncatronError, Problem, SpecError
+from funcatron.errors import FuncatronError, Mistake, Problem, SpecError
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, new_id
 from funcatron.invocation import Invocation, Principal, Result
@@ -44,10 +44,8 @@ T = TypeVar("T")
 class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
     """A part of the application: made once, on first use, by one thread."""
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        with instance._lock:
+    def __get__(self, instance: Any, owner: type | None = None) -> T:  # type: ignore[override]
+        with instance._lock:  # noqa: SLF001 - a part of the class below
             return super().__get__(instance, owner)
 
 
@@ -378,7 +376,8 @@ def _load_all(specs: Sequence[Source]) -> tuple[Document, ...]:
     """Load every document; the mistakes of all of them are raised together."""
     if not specs:
         raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
-    documents, mistakes = [], []
+    documents: list[Document] = []
+    mistakes: list[Mistake] = []
     for spec in specs:
         try:
             documents.append(load(spec))

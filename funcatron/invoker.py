@@ -199,8 +199,10 @@ def _timeout(error: TimeLimitExceeded, execution_id: str, function: str) -> Answ
 def _reply(error: InvalidReply, execution_id: str, function: str) -> Answer:
     logger.error("%s: %s (execution %s)", function, error, execution_id, exc_info=error.__cause__)
     errors = [{"pointer": v.pointer, "message": v.message} for v in error.violations]
-    extensions = {"errors": errors} if errors else {}
-    return Problem(500, "Invalid response", f"{function}: {error}", **extensions), "handler", None
+    problem = Problem(500, "Invalid response", f"{function}: {error}")
+    if errors:
+        problem.extensions["errors"] = errors
+    return problem, "handler", None
 
 
 def _unavailable(error: Unavailable, execution_id: str, function: str) -> Answer:

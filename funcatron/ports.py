@@ -122,7 +122,7 @@ class ExecutionStore(Protocol):
     def logs(self, execution_id: str) -> Sequence[LogLine]:
         """Return all captured log lines in order."""
 
-    def due(self, *, now: float, stale: float, limit: int) -> list[Execution]:
+    def due(self, *, now: float, stale: float, limit: int) -> Sequence[Execution]:
         """Return waiting executions to publish again: due ones, and those ``queued`` and unpublished since
         ``stale`` (seconds since the epoch) without a message.
         """
@@ -133,7 +133,7 @@ class ExecutionStore(Protocol):
     def expire(self, now: float) -> int:
         """Move ``queued`` executions past ``expires_at`` to ``expired``; returns how many."""
 
-    def running(self) -> list[Execution]:
+    def running(self) -> Sequence[Execution]:
         """Return every running execution (for the reaper)."""
 
     def purge(self, before: float) -> int:
