@@ -78,7 +78,7 @@ class Funcatron:
         self.settings = settings or load_settings()
         self.documents = _load_all(specs)
         self.services = Services()
-        self._handlers = handlers
+        self.handlers = handlers
         self._middleware = tuple(middleware)
         self._given_store = store
         self._given_dispatcher = dispatcher
@@ -102,7 +102,7 @@ class Funcatron:
         """The functions, bound to their handlers; raises SpecError with every mistake."""
         own = build_registry(
             self.documents,
-            handlers=self._handlers,
+            handlers=self.handlers,
             services=self.services,
             validate_responses=self.settings.validate_responses,
         )
