@@ -1,0 +1,101 @@
+"""What a change of state does to a record, said once for every store.
+
+A Change is a compare-and-set: the states (and the attempt) it may find, and the fields it then sets. A store applies
+it in one step or not at all. The states themselves come from the table in ``funcatron.execution``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from funcatron import execution as lifecycle
+from funcatron.execution import Failure, State, before, transition
+from funcatron.ports import Ending
+
+__all__ = ["Change", "cancel", "expire", "fail", "finish", "lose", "redrive", "start"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A compare-and-set of one record.
+
+    ``before``: the states it starts from. ``sets``: field to value; beyond the fields of Execution a store keeps
+    ``published_at`` (when a message was last published, None: not since it waits) and ``lost`` (attempts that ended
+    with their worker). ``counts``: fields that grow by one. ``attempt``: the attempt that must be running.
+    ``unexpired``: the time (seconds since the epoch) at which a queued record must not have expired.
+    """
+
+    before: tuple[State, ...]
+    sets: Mapping[str, Any]
+    counts: tuple[str, ...] = ()
+    attempt: int | None = None
+    unexpired: float | None = None
+
+
+_NO_ATTEMPT = {"worker": None, "deadline": None, "due_at": None}
+_NO_OUTCOME = {"result": None, "problem": None, "failure": None, "progress": None}
+
+
+def start(now: float, worker: str, deadline: float | None) -> Change:
+    """``queued|retrying`` to ``running``; what the attempt before left is cleared."""
+    sets = {**_NO_OUTCOME, "started_at": now, "worker": worker, "deadline": deadline, "due_at": None}
+    return _change("start", sets, counts=("attempt",), unexpired=now)
+
+
+def finish(now: float, attempt: int, ending: Ending) -> Change:
+    """``running`` to what ``ending`` says; raises TransitionError where it names no end of an attempt."""
+    sets: dict[str, Any] = {
+        **_NO_ATTEMPT,
+        "result": ending.result,
+        "problem": ending.problem,
+        "failure": ending.failure,
+    }
+    if ending.change == "retry":
+        sets |= {"due_at": now if ending.due_at is None else ending.due_at, "published_at": None}
+    else:
+        sets |= {"ended_at": now}
+    return _change(ending.change, sets, states=("running",), attempt=attempt)
+
+
+def lose(now: float, attempt: int, ending: Ending) -> Change:
+    """As ``finish``, for an attempt whose worker is gone."""
+    ended = finish(now, attempt, ending)
+    return msgspec.structs.replace(ended, counts=("lost",))
+
+
+def cancel(now: float) -> Change:
+    """Whatever has not ended to ``cancelled``."""
+    return _change("cancel", {**_NO_ATTEMPT, "ended_at": now})
+
+
+def redrive() -> Change:
+    """An end state but ``succeeded`` to ``queued``, as if it had just been accepted."""
+    fresh = {"attempt": 0, "lost": 0, "started_at": None, "ended_at": None, "expires_at": None, "published_at": None}
+    return _change("redrive", {**_NO_ATTEMPT, **_NO_OUTCOME, **fresh})
+
+
+def fail(now: float, problem: dict[str, Any], failure: Failure) -> Change:
+    """``queued|retrying`` to ``failed``."""
+    sets = {**_NO_ATTEMPT, "ended_at": now, "problem": problem, "failure": failure}
+    return _change("fail", sets, states=lifecycle.WAITING)
+
+
+def expire(now: float) -> Change:
+    """``queued`` to ``expired``."""
+    return _change("expire", {**_NO_ATTEMPT, "ended_at": now})
+
+
+def _change(
+    name: Any,
+    sets: dict[str, Any],
+    *,
+    states: tuple[State, ...] | None = None,
+    counts: tuple[str, ...] = (),
+    attempt: int | None = None,
+    unexpired: float | None = None,
+) -> Change:
+    found = states or before(name)
+    (state,) = {transition(one, name) for one in found}
+    return Change(found, {"state": state, **sets}, counts, attempt, unexpired)

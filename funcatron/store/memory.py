@@ -1,0 +1,225 @@
+"""The store in memory: for tests and for what need not outlive its process. It keeps the contract of the real ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from funcatron.execution import ENDED, WAITING, Execution, Failure, LogLine, Progress, transition
+from funcatron.execution import Change as ChangeName
+from funcatron.ports import Ending, ExecutionQuery, Message
+from funcatron.store import changes
+from funcatron.store.changes import Change
+
+__all__ = ["MemoryStore"]
+
+Executions: TypeAlias = list[Execution]  # "list" is a method below
+
+
+class MemoryStore:
+    """An ExecutionStore (``funcatron.ports``) in a dictionary; safe to use from many threads of one process."""
+
+    carries_messages = False
+
+    def __init__(self, url: str = "memory://") -> None:
+        self._lock = threading.RLock()
+        self._records: dict[str, Execution] = {}
+        self._identities: dict[tuple[Any, ...], str] = {}
+        self._published: dict[str, float | None] = {}
+        self._logs: dict[str, list[LogLine]] = {}
+
+    def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
+        """Insert the records; True for each that is new."""
+        _refuse(messages)
+        with self._lock:
+            return [self._insert(execution) for execution in executions]
+
+    def get(self, execution_id: str) -> Execution | None:
+        """Return one record."""
+        return self._records.get(execution_id)
+
+    def find(
+        self,
+        *,
+        function: str,
+        event_source: str | None = None,
+        event_id: str | None = None,
+        idempotency_key: str | None = None,
+        principal_id: str | None = None,
+    ) -> Execution | None:
+        """Return the record with this event identity if ``event_id`` is given, else with this idempotency key."""
+        event = ("event", event_source, event_id, function)
+        key = ("key", function, idempotency_key, principal_id or "")
+        return self._records.get(self._identities.get(key if event_id is None else event, ""))
+
+    def list(self, query: ExecutionQuery) -> tuple[Executions, str | None]:
+        """Return one page, newest first; a marker that is no longer there gives an empty page."""
+        with self._lock:
+            found = sorted(filter(_matcher(query), self._records.values()), key=_age, reverse=True)
+            if query.marker is not None:
+                last = self._records.get(query.marker)
+                found = [] if last is None else [one for one in found if _age(one) < _age(last)]
+        page = found[: query.limit]
+        return page, page[-1].id if len(found) > query.limit and page else None
+
+    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
+        """Start the next attempt; None where it runs, has ended, has expired or is unknown."""
+        return self._apply(changes.start(time.time(), worker, deadline), execution_id)
+
+    def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """End the running attempt; None where this attempt no longer runs."""
+        return self._apply(changes.finish(time.time(), attempt, ending), execution_id)
+
+    def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """End the running attempt of a worker that is gone."""
+        return self._apply(changes.lose(time.time(), attempt, ending), execution_id)
+
+    def cancel(self, execution_id: str) -> Execution | None:
+        """Cancel what has not ended; raises TransitionError if it has."""
+        return self._apply_or_raise(changes.cancel(time.time()), execution_id, "cancel")
+
+    def redrive(self, execution_id: str) -> Execution | None:
+        """Queue it anew; raises TransitionError unless it failed, expired or was cancelled."""
+        return self._apply_or_raise(changes.redrive(), execution_id, "redrive")
+
+    def fail(self, execution_id: str, problem: dict[str, Any], failure: Failure) -> Execution | None:
+        """End what waits; None where it does not wait."""
+        return self._apply(changes.fail(time.time(), problem, failure), execution_id)
+
+    def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
+        """Note how far the running attempt is; nothing happens where it no longer runs."""
+        self._apply(Change(before=("running",), sets={"progress": progress}, attempt=attempt), execution_id)
+
+    def log(self, execution_id: str, lines: Sequence[LogLine]) -> None:
+        """Append captured log lines."""
+        with self._lock:
+            self._logs.setdefault(execution_id, []).extend(lines)
+
+    def logs(self, execution_id: str) -> Sequence[LogLine]:
+        """Return all captured log lines in the order they were written."""
+        with self._lock:
+            return tuple(self._logs.get(execution_id, ()))
+
+    def due(self, *, now: float, stale: float, limit: int) -> Executions:
+        """Return what waits and must be published: first what is due, then what was accepted but not published."""
+        with self._lock:
+            waiting = [(one, self._published[one.id]) for one in self._records.values() if one.state in WAITING]
+        unpublished = [one for one, published in waiting if published is None or published < stale]
+        due = sorted((one for one in unpublished if one.due_at is not None and one.due_at <= now), key=_due_at)
+        stuck = sorted((one for one in unpublished if one.due_at is None and one.created_at < stale), key=_age)
+        return [*due, *stuck][:limit]
+
+    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published."""
+        _refuse(messages)
+        for execution_id in execution_ids:
+            self._apply(Change(before=WAITING, sets={"published_at": now}), execution_id)
+
+    def expire(self, now: float) -> int:
+        """End what is queued past its time; return how many."""
+        with self._lock:
+            ids = [one.id for one in self._records.values() if one.expires_at is not None and one.expires_at <= now]
+            return sum(self._apply(changes.expire(now), execution_id) is not None for execution_id in ids)
+
+    def running(self) -> Executions:
+        """Return every running execution."""
+        with self._lock:
+            return [one for one in self._records.values() if one.state == "running"]
+
+    def purge(self, before: float) -> int:
+        """Delete what ended before ``before``, failed ones excepted, with its logs."""
+        with self._lock:
+            old = [one for one in self._records.values() if one.ended_at is not None and one.ended_at < before]
+            gone = [one for one in old if one.state in ENDED - {"failed"}]
+            for execution in gone:
+                del self._records[execution.id], self._published[execution.id]
+                self._logs.pop(execution.id, None)
+                for identity in _identities(execution):
+                    del self._identities[identity]
+            return len(gone)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of executions per state, for the states that have any."""
+        with self._lock:
+            return dict(Counter(one.state for one in self._records.values()))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _insert(self, execution: Execution) -> bool:
+        identities = _identities(execution)
+        if execution.id in self._records or any(identity in self._identities for identity in identities):
+            return False
+        self._records[execution.id] = execution
+        self._published[execution.id] = None
+        self._identities |= dict.fromkeys(identities, execution.id)
+        return True
+
+    def _apply(self, change: Change, execution_id: str) -> Execution | None:
+        with self._lock:
+            found = self._records.get(execution_id)
+            if found is None or not _applies(change, found):
+                return None
+            sets = {name: value for name, value in change.sets.items() if name in Execution.__struct_fields__}
+            grown = {name: getattr(found, name) + 1 for name in change.counts if name in Execution.__struct_fields__}
+            changed = self._records[execution_id] = msgspec.structs.replace(found, **sets, **grown)
+            if "published_at" in change.sets:
+                self._published[execution_id] = change.sets["published_at"]
+            return changed
+
+    def _apply_or_raise(self, change: Change, execution_id: str, name: ChangeName) -> Execution | None:
+        with self._lock:
+            changed = self._apply(change, execution_id)
+            if changed is None and (found := self.get(execution_id)) is not None:
+                transition(found.state, name)
+            return changed
+
+
+def _applies(change: Change, execution: Execution) -> bool:
+    expired = (
+        change.unexpired is not None
+        and execution.state == "queued"
+        and (execution.expires_at is not None and execution.expires_at <= change.unexpired)
+    )
+    return execution.state in change.before and change.attempt in (None, execution.attempt) and not expired
+
+
+def _identities(execution: Execution) -> list[tuple[Any, ...]]:
+    identities: list[tuple[Any, ...]] = []
+    if execution.event_id is not None:
+        identities.append(("event", execution.event_source, execution.event_id, execution.function))
+    if execution.idempotency_key is not None:
+        principal = (execution.principal or {}).get("id") or ""
+        identities.append(("key", execution.function, execution.idempotency_key, principal))
+    return identities
+
+
+def _matcher(query: ExecutionQuery) -> Callable[[Execution], bool]:
+    names = [name for name in ("function", "state", "trigger", "project_id") if getattr(query, name) is not None]
+    since = float("-inf") if query.since is None else query.since
+    until = float("inf") if query.until is None else query.until
+
+    def matches(execution: Execution) -> bool:
+        if not since <= execution.created_at < until:
+            return False
+        return all(getattr(execution, name) == getattr(query, name) for name in names)
+
+    return matches
+
+
+def _age(execution: Execution) -> tuple[float, str]:
+    return execution.created_at, execution.id
+
+
+def _due_at(execution: Execution) -> float:
+    return execution.due_at or 0.0
+
+
+def _refuse(messages: Sequence[Message]) -> None:
+    if messages:
+        raise ValueError("this store carries no messages")

@@ -1,0 +1,60 @@
+"""The tables of the embedded store: records, their logs, and the queues that the SQLite transport serves.
+
+``user_version`` holds the version, ``application_id`` says that the file is ours. To change the schema, append a script
+to ``MIGRATIONS``: script n leads from version n to n + 1. A script that has been released is never edited.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "VERSION"]
+
+APPLICATION_ID: Final = 0x66756E63  # "func"
+
+_RECORDS = """
+create table execution (
+    id text primary key, function text not null, trigger text not null, queue text not null, state text not null,
+    attempt integer not null, created_at real not null, started_at real, ended_at real, due_at real, deadline real,
+    expires_at real, published_at real, lost integer not null default 0, worker text, failure text, project_id text,
+    principal_id text, event_source text, event_id text, idempotency_key text, fingerprint text, principal text,
+    progress text, headers text, event text, input text not null, problem text, result text
+);
+create index execution_created on execution (created_at, id);
+create index execution_state on execution (state, created_at);
+create index execution_due on execution (due_at) where due_at is not null;
+create index execution_expires on execution (expires_at) where expires_at is not null;
+create unique index execution_event on execution (event_source, event_id, function) where event_id is not null;
+create unique index execution_idempotency on execution (function, idempotency_key, coalesce(principal_id, ''))
+    where idempotency_key is not null;
+
+create table log (
+    id integer primary key autoincrement, execution text not null, attempt integer not null, time real not null,
+    level text not null, logger text not null, message text not null
+);
+create index log_execution on log (execution);
+"""
+
+# A message is free (no owner), or claimed: owner is the id of a lease, and whoever's lease is dead loses his claims.
+# A queue with holders is temporary: it goes with the last of them (AMQP's auto-delete and exclusive queues).
+_QUEUES = """
+create table message (
+    id integer primary key autoincrement, queue text not null, payload blob not null, owner text,
+    attempts integer not null default 0, due real not null default 0, execution text
+);
+create index message_free on message (queue, id) where owner is null;
+create index message_owned on message (owner) where owner is not null;
+create index message_execution on message (execution) where execution is not null;
+
+create table exchange (name text primary key, type text not null);
+create table binding (
+    exchange text not null, routing_key text not null, queue text not null, primary key (exchange, routing_key, queue)
+) without rowid;
+create index binding_queue on binding (queue);
+create table queue (name text primary key) without rowid;
+create table holder (owner text not null, queue text not null, primary key (owner, queue)) without rowid;
+create index holder_queue on holder (queue);
+"""
+
+MIGRATIONS: Final = (_RECORDS + _QUEUES,)
+VERSION: Final = len(MIGRATIONS)

@@ -1,0 +1,141 @@
+"""Records as SQL: statements, and rows to records and back.
+
+Written in what SQLite and PostgreSQL share: ``ON CONFLICT``, ``UPDATE ... RETURNING``, partial indexes, row values,
+named parameters (``:name``). No database is touched here. JSON stands in text columns, times are seconds since the
+epoch. Only names of columns are put together here; every value is a parameter.
+"""
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from funcatron.execution import Execution, LogLine, Progress, StoredResult
+from funcatron.ports import ExecutionQuery
+from funcatron.store.changes import Change
+
+__all__ = ["COLUMNS", "from_row", "page", "to_row", "update"]
+
+_JSON: Final[dict[str, Callable[[str], Any]]] = {
+    **{name: msgspec.json.Decoder().decode for name in ("input", "event", "headers", "problem", "principal")},
+    "result": msgspec.json.Decoder(StoredResult).decode,
+    "progress": msgspec.json.Decoder(Progress).decode,
+}
+_FIELDS: Final = Execution.__struct_fields__
+COLUMNS: Final = (*_FIELDS, "principal_id", "published_at")
+"""What ``to_row`` gives, in order."""
+
+_SELECTED = ", ".join(_FIELDS)
+_DECODED: Final = tuple((index, _JSON[name]) for index, name in enumerate(_FIELDS) if name in _JSON)
+_encode = msgspec.json.Encoder().encode
+
+GET: Final = f"select {_SELECTED} from execution where id = :id"
+FIND_EVENT: Final = (
+    f"select {_SELECTED} from execution"
+    " where event_source = :event_source and event_id = :event_id and function = :function"
+)
+FIND_KEY: Final = (
+    f"select {_SELECTED} from execution where function = :function and idempotency_key = :idempotency_key"
+    " and coalesce(principal_id, '') = :principal_id"
+)
+RUNNING: Final = f"select {_SELECTED} from execution where state = 'running'"
+COUNTS: Final = "select state, count(*) from execution group by state"
+_WITHOUT_MESSAGE = " and not exists (select 1 from message where message.execution = execution.id)"
+DUE: Final = (
+    f"select {_SELECTED} from execution where due_at <= :now and state in ('queued', 'retrying')"
+    f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by due_at limit :limit"
+)
+STALE: Final = (
+    f"select {_SELECTED} from execution where state = 'queued' and due_at is null and created_at < :stale"
+    f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by created_at limit :limit"
+)
+PUBLISHED: Final = "update execution set published_at = ? where id = ? and state in ('queued', 'retrying')"
+PROGRESS: Final = (
+    "update execution set progress = :progress where id = :id and state = 'running' and attempt = :attempt"
+)
+ENDED_BEFORE: Final = (
+    "select id from execution where state in ('succeeded', 'cancelled', 'expired')"
+    " and created_at < :before and ended_at < :before limit :limit"
+)
+LOG: Final = "insert into log (execution, attempt, time, level, logger, message) values (?, ?, ?, ?, ?, ?)"
+LOGS: Final = "select time, level, logger, message, attempt from log where execution = :id order by id"
+INSERT: Final = (
+    f"insert into execution ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))}) on conflict do nothing"
+)
+
+
+def to_row(execution: Execution, published_at: float | None) -> tuple[Any, ...]:
+    """Return the values of ``COLUMNS``."""
+    values = list(msgspec.structs.astuple(execution))
+    for index, _ in _DECODED:
+        value = values[index]
+        values[index] = None if value is None else _encode(value).decode()
+    principal = execution.principal
+    return (*values, None if principal is None else principal.get("id"), published_at)
+
+
+def from_row(row: Sequence[Any]) -> Execution:
+    """Return the record that these columns (the fields of Execution, in order) hold."""
+    values = list(row)
+    for index, decode in _DECODED:
+        value = values[index]
+        if value is not None:
+            values[index] = decode(value)
+    return Execution(**dict(zip(_FIELDS, values, strict=True)))
+
+
+def update(change: Change, execution_id: str) -> tuple[str, dict[str, Any]]:
+    """Return the compare-and-set that applies ``change`` to one record, and its parameters."""
+    parameters = {name: encode(name, value) for name, value in change.sets.items()}
+    text = _update(change.before, tuple(change.sets), change.counts, change.attempt is None, change.unexpired is None)
+    parameters |= {"_id": execution_id, "_attempt": change.attempt, "_unexpired": change.unexpired}
+    return text, parameters
+
+
+def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
+    """Return the statement that applies ``change`` to all that has expired at ``now``, and its parameters."""
+    sets = ", ".join(f"{name} = :{name}" for name in change.sets)
+    return f"update execution set {sets} where state = 'queued' and expires_at <= :_now", {**change.sets, "_now": now}
+
+
+def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
+    """Return the select of one page, newest first, one row longer than the page, and its parameters."""
+    conditions = [
+        f"{name} = :{name}"
+        for name in ("function", "state", "trigger", "project_id")
+        if getattr(query, name) is not None
+    ]
+    if query.since is not None:
+        conditions.append("created_at >= :since")
+    if query.until is not None:
+        conditions.append("created_at < :until")
+    if query.marker is not None:
+        conditions.append("(created_at, id) < (select created_at, id from execution where id = :marker)")
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    parameters = {name: getattr(query, name) for name in query.__slots__} | {"limit": query.limit + 1}
+    return f"select {_SELECTED} from execution{where} order by created_at desc, id desc limit :limit", parameters
+
+
+def encode(name: str, value: Any) -> Any:
+    """Return a field's value as its column holds it."""
+    return _encode(value).decode() if name in _JSON and value is not None else value
+
+
+def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:
+    """Return the values of ``LOG``."""
+    return execution_id, line.attempt, line.time, line.level, line.logger, line.message
+
+
+@functools.lru_cache(maxsize=64)
+def _update(
+    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], any_attempt: bool, any_time: bool
+) -> str:
+    sets = ", ".join([*(f"{name} = :{name}" for name in names), *(f"{name} = {name} + 1" for name in counts)])
+    found = ", ".join(f"'{state}'" for state in states)
+    attempt = "" if any_attempt else " and attempt = :_attempt"
+    expiry = "" if any_time else " and (state <> 'queued' or expires_at is null or expires_at > :_unexpired)"
+    return f"update execution set {sets} where id = :_id and state in ({found}){attempt}{expiry} returning {_SELECTED}"

@@ -1,0 +1,209 @@
+"""The embedded store: one SQLite file for records and, with the SQLite transport, for the messages that name them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from funcatron.execution import Change as ChangeName
+from funcatron.execution import Execution, Failure, LogLine, Progress, transition
+from funcatron.ports import Ending, ExecutionQuery, Message
+from funcatron.store import changes, sql
+from funcatron.store.changes import Change
+from funcatron.store.database import Database, path_of
+from funcatron.store.wakeup import wake
+
+__all__ = ["SQLiteStore"]
+
+Executions: TypeAlias = list[Execution]  # "list" is a method below
+
+INSERT_MESSAGE = "insert into message (queue, payload, due, execution) values (?, ?, ?, ?)"
+PURGED_AT_ONCE = 500  # executions deleted in one transaction: others wait no longer for it
+
+
+class SQLiteStore:
+    """An ExecutionStore (``funcatron.ports``) in the file that ``url`` names (``sqlite:////abs/file``, ``sqlite:///rel``).
+
+    The file is opened, and made or migrated, on first use. Safe to use from many threads, processes and after a fork.
+    What was accepted, started or ended is on the disk when the call returns; progress and logs are in the file, and
+    survive all but the death of the machine.
+    """
+
+    carries_messages = True
+
+    def __init__(self, url: str) -> None:
+        """Raises SettingsError where the URL names no file."""
+        self._database = Database.share(path_of(url))
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    @property
+    def leases(self) -> Path:
+        """The folder where a worker takes its ``Lease``, whose id it gives to ``start`` as ``worker``."""
+        return self._database.leases
+
+    def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
+        """Insert records and messages in one transaction, wake the waiting workers; True for each new record."""
+        if messages and len(messages) != len(executions):
+            raise ValueError("there must be one message for each execution, or none at all")
+        now = time.time() if messages else None
+        rows = [sql.to_row(execution, now) for execution in executions]
+        with self._database.write() as connection:
+            connection.execute("savepoint batch")
+            if connection.executemany(sql.INSERT, rows).rowcount == len(rows):
+                new = [True] * len(rows)
+            else:  # some are duplicates: which ones, only one by one can tell
+                connection.execute("rollback to batch")
+                new = [connection.execute(sql.INSERT, row).rowcount == 1 for row in rows]
+            posts = [_post(m, e.id) for m, e, fresh in zip(messages, executions, new, strict=False) if fresh]
+            connection.executemany(INSERT_MESSAGE, posts)
+        if posts:
+            wake(self.leases)
+        return new
+
+    def get(self, execution_id: str) -> Execution | None:
+        """Return one record."""
+        return self._one(sql.GET, {"id": execution_id})
+
+    def find(
+        self,
+        *,
+        function: str,
+        event_source: str | None = None,
+        event_id: str | None = None,
+        idempotency_key: str | None = None,
+        principal_id: str | None = None,
+    ) -> Execution | None:
+        """Return the record with this event identity if ``event_id`` is given, else with this idempotency key."""
+        if event_id is not None:
+            identity = {"event_source": event_source, "event_id": event_id, "function": function}
+            return self._one(sql.FIND_EVENT, identity)
+        key = {"function": function, "idempotency_key": idempotency_key, "principal_id": principal_id or ""}
+        return self._one(sql.FIND_KEY, key)
+
+    def list(self, query: ExecutionQuery) -> tuple[Executions, str | None]:
+        """Return one page, newest first; a marker that is no longer there gives an empty page."""
+        found = self._many(*sql.page(query))
+        page = found[: query.limit]
+        return page, page[-1].id if len(found) > query.limit and page else None
+
+    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
+        """Start the next attempt; None where it runs, has ended, has expired or is unknown."""
+        return self._apply(changes.start(time.time(), worker, deadline), execution_id)
+
+    def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """End the running attempt; None where this attempt no longer runs."""
+        return self._apply(changes.finish(time.time(), attempt, ending), execution_id)
+
+    def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
+        """End the running attempt of a worker that is gone, and count that."""
+        return self._apply(changes.lose(time.time(), attempt, ending), execution_id)
+
+    def cancel(self, execution_id: str) -> Execution | None:
+        """Cancel what has not ended; raises TransitionError if it has."""
+        return self._apply_or_raise(changes.cancel(time.time()), execution_id, "cancel")
+
+    def redrive(self, execution_id: str) -> Execution | None:
+        """Queue it anew; raises TransitionError unless it failed, expired or was cancelled."""
+        return self._apply_or_raise(changes.redrive(), execution_id, "redrive")
+
+    def fail(self, execution_id: str, problem: dict[str, Any], failure: Failure) -> Execution | None:
+        """End what waits; None where it does not wait."""
+        return self._apply(changes.fail(time.time(), problem, failure), execution_id)
+
+    def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
+        """Note how far the running attempt is; nothing happens where it no longer runs."""
+        parameters = {"id": execution_id, "attempt": attempt, "progress": sql.encode("progress", progress)}
+        with self._database.write(durable=False) as connection:
+            connection.execute(sql.PROGRESS, parameters)
+
+    def log(self, execution_id: str, lines: Sequence[LogLine]) -> None:
+        """Append captured log lines."""
+        if lines:
+            with self._database.write(durable=False) as connection:
+                connection.executemany(sql.LOG, [sql.log_row(execution_id, line) for line in lines])
+
+    def logs(self, execution_id: str) -> Sequence[LogLine]:
+        """Return all captured log lines in the order they were written."""
+        with self._database.read() as connection:
+            return [LogLine(*row) for row in connection.execute(sql.LOGS, {"id": execution_id})]
+
+    def due(self, *, now: float, stale: float, limit: int) -> Executions:
+        """Return what waits and must be published: first what is due, then what was accepted but not published."""
+        found = self._many(sql.DUE, {"now": now, "stale": stale, "limit": limit})
+        if len(found) < limit:
+            found += self._many(sql.STALE, {"stale": stale, "limit": limit - len(found)})
+        return found
+
+    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published, and write their messages, in one transaction; wake who waits for them."""
+        if messages and len(messages) != len(execution_ids):
+            raise ValueError("there must be one message for each execution, or none at all")
+        with self._database.write() as connection:
+            connection.executemany(sql.PUBLISHED, [(now, execution_id) for execution_id in execution_ids])
+            posts = [_post(m, execution_id) for m, execution_id in zip(messages, execution_ids, strict=False)]
+            connection.executemany(INSERT_MESSAGE, posts)
+        if posts:
+            wake(self.leases)
+
+    def expire(self, now: float) -> int:
+        """End what is queued past its time; return how many."""
+        with self._database.write() as connection:
+            return connection.execute(*sql.expire(changes.expire(now), now)).rowcount
+
+    def running(self) -> Executions:
+        """Return every running execution."""
+        return self._many(sql.RUNNING, {})
+
+    def purge(self, before: float) -> int:
+        """Delete what ended before ``before``, with its logs and left-over messages, in small transactions."""
+        return sum(iter(lambda: self._purge(before), 0))
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of executions per state, for the states that have any."""
+        with self._database.read() as connection:
+            return dict(connection.execute(sql.COUNTS).fetchall())
+
+    def close(self) -> None:
+        """Close the file, unless something else in this process uses it."""
+        if not self._closed:
+            self._closed = True
+            self._database.close()
+
+    def _apply(self, change: Change, execution_id: str) -> Execution | None:
+        with self._database.write() as connection:
+            row = connection.execute(*sql.update(change, execution_id)).fetchone()
+        return None if row is None else sql.from_row(row)
+
+    def _apply_or_raise(self, change: Change, execution_id: str, name: ChangeName) -> Execution | None:
+        changed = self._apply(change, execution_id)
+        if changed is None and (found := self.get(execution_id)) is not None:
+            transition(found.state, name)
+        return changed
+
+    def _one(self, text: str, parameters: Mapping[str, Any]) -> Execution | None:
+        with self._database.read() as connection:
+            row = connection.execute(text, parameters).fetchone()
+        return None if row is None else sql.from_row(row)
+
+    def _many(self, text: str, parameters: Mapping[str, Any]) -> Executions:
+        with self._database.read() as connection:
+            rows = connection.execute(text, parameters).fetchall()
+        return [sql.from_row(row) for row in rows]
+
+    def _purge(self, before: float) -> int:
+        with self._database.write(durable=False) as connection:
+            ids = connection.execute(sql.ENDED_BEFORE, {"before": before, "limit": PURGED_AT_ONCE}).fetchall()
+            for table, column in (("log", "execution"), ("message", "execution"), ("execution", "id")):
+                connection.executemany(f"delete from {table} where {column} = ?", ids)  # noqa: S608 - names of ours
+        return len(ids)
+
+
+def _post(message: Message, execution_id: str) -> tuple[Any, ...]:
+    return message.queue, message.payload, message.due_at or 0, execution_id
