@@ -1,0 +1,117 @@
+"""The Celery application: ``celery -A funcatron_celery.app worker`` and ``make_celery`` for those who embed it.
+
+The module's ``app`` is made on first use, from the settings alone (``FUNCATRON_SPEC`` names the documents).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from funcatron.app import Funcatron
+from funcatron.errors import SettingsError
+from funcatron.settings import Settings, load_settings
+from funcatron_celery.identity import Identity
+from funcatron_celery.tasks import Tasks
+from funcatron_celery.topology import consumed_queues, is_amqp
+
+__all__ = ["FunctionsApp", "make_celery"]
+
+PREFORK = ("amqp", "pyamqp", "redis")
+"""Brokers whose transport has an async loop, which the prefork pool needs."""
+
+NEVER_LOSES = ("amqp", "amqps", "pyamqp", "sqlite")
+
+
+class FunctionsApp(Celery):  # type: ignore[misc]
+    """A Celery application whose tasks are functions."""
+
+    funcatron: Funcatron
+    tasks_of_functions: Tasks
+    identity: Identity
+
+
+def make_celery(funcatron: Funcatron, *, supervised: bool = False) -> FunctionsApp:
+    """Return a Celery application with one task per function; raises SettingsError for a broker that will not do.
+
+    ``supervised`` is for workers whose supervisor keeps several of them and enforces hard time limits: they are solo.
+    """
+    settings = funcatron.settings
+    check_broker(settings)
+    app = FunctionsApp("funcatron", broker=broker_url(settings), set_as_current=False)
+    app.conf.update(configuration(funcatron, supervised=supervised))
+    app.funcatron = funcatron
+    app.identity = Identity(lambda: lease_folder(funcatron))
+    app.tasks_of_functions = Tasks(funcatron, app.identity)
+    app.tasks_of_functions.register(app)
+    return app
+
+
+def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str, Any]:
+    """Return Celery's settings: late acknowledgement, no chatter, our consumer, one task queue per ``queue``."""
+    settings = funcatron.settings
+    functions = funcatron.registry.functions.values()
+    names = settings.queues or tuple(sorted({function.extension.queue for function in functions}))
+    alone = supervised or not settings.broker_url.startswith(PREFORK)
+    pool = settings.pool if settings.pool != "auto" else "solo" if alone else "prefork"
+    return {
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "result_backend": settings.result_backend,
+        "task_ignore_result": settings.result_backend is None,
+        "task_queues": list(consumed_queues(settings.broker_url, names)),
+        "task_default_queue": names[0] if names else "funcatron",
+        "task_routes": {f.name: {"queue": f.extension.queue} for f in functions},
+        "task_create_missing_queues": True,
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_reject_on_worker_lost": True,
+        "task_send_sent_event": False,
+        "worker_send_task_events": False,
+        "worker_consumer": "funcatron_celery.guard:Consumer",
+        "worker_pool": pool,
+        "worker_concurrency": 1 if pool == "solo" else settings.concurrency,
+        "worker_prefetch_multiplier": 64 if settings.broker_url.startswith("sqlite:") else 1,  # SQLite paces itself
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+                "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_heartbeat": 0 if pool == "solo" else 120,
+        "broker_transport_options": {"confirm_publish": True} if is_amqp(settings.broker_url) else {},
+        "enable_utc": True,
+    }
+
+
+def check_broker(settings: Settings) -> None:
+    """Raise SettingsError where the broker cannot do what the settings promise."""
+    scheme = settings.broker_url.split(":", 1)[0]
+    if settings.durability == "strict" and scheme not in NEVER_LOSES:
+        raise SettingsError(
+            f"durability is strict, and {scheme}:// may lose a message when a worker is killed: "
+            "use amqp:// (RabbitMQ) or the embedded broker, or set durability = normal"
+        )
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the broker's URL as kombu reads it."""
+    return settings.broker_url
+
+
+def lease_folder(funcatron: Funcatron) -> Path:
+    """Return where workers hold their leases: beside the store's file, else in the data folder."""
+    beside: Path | None = getattr(funcatron.store, "leases", None)
+    return beside or Path(funcatron.settings.data_dir).resolve() / "leases"
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    settings = load_settings()
+    if not settings.spec:
+        raise SettingsError("no document is given: set FUNCATRON_SPEC to one or more, separated by commas")
+    globals()["app"] = made = make_celery(Funcatron(*settings.spec, settings=settings))
+    return made

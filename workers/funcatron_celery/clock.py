@@ -1,0 +1,51 @@
+"""The process of triggers and clock: it listens to what is outside and looks after what is on record."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from funcatron.app import Funcatron
+from funcatron.event import CloudEvent
+from funcatron.ports import Publish
+from funcatron.triggers import BoundTrigger
+from funcatron_celery.sweep import Sweep
+
+__all__ = ["serve_triggers"]
+
+logger = logging.getLogger("funcatron.triggers")
+
+
+def serve_triggers(funcatron: Funcatron, *, ready: Callable[[], None]) -> None:
+    """Start every trigger and the sweep; end them on SIGTERM. Main thread only."""
+    told = threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        told.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    with ExitStack() as stack:
+        stack.callback(funcatron.close)
+        sweep = Sweep(funcatron)
+        sweep.start()
+        stack.callback(sweep.stop)
+        for bound in funcatron.triggers:
+            bound.trigger.start(publishing(funcatron, bound))
+            stack.callback(bound.trigger.stop)
+        ready()
+        while not told.wait(0.5):  # a signal handler cannot wake a wait without a timeout on every system
+            pass
+
+
+def publishing(funcatron: Funcatron, bound: BoundTrigger) -> Publish:
+    """Return what this trigger calls with each of its events."""
+
+    def publish(event: CloudEvent) -> None:
+        funcatron.publish(event, function=bound.function.name, trigger=bound.kind, mapping=bound.mapping)
+
+    return partial(publish)

@@ -1,0 +1,172 @@
+"""The consumer of our workers: no message may stop a worker, and none may vanish.
+
+It stands in front of Celery's strategy. What ``examine`` refuses, and whatever goes wrong while a message is handed
+on, ends in the dead letter queue with its reason and is then acknowledged. Calls with an ``eta`` are put on record
+and acknowledged: delays are kept in the store, not in a worker's memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.exceptions import ImproperlyConfigured
+from celery.worker import consumer, state
+
+from funcatron.errors import Unavailable
+from funcatron_celery.dead import DeadLetters, record_refusal
+from funcatron_celery.envelope import MARK
+from funcatron_celery.examine import Call, Refusal, examine
+
+__all__ = ["Consumer"]
+
+logger = logging.getLogger("funcatron.worker")
+
+DRAIN = 0.25
+"""Seconds that one wait for messages lasts at most, so that a worker without work stops as quickly."""
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's consumer, guarded; found by Celery's setting ``worker_consumer``."""
+
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc]
+        """Celery's steps but the delayed-delivery queues, which nothing here uses."""
+
+        default_steps = [
+            step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
+
+    def __init__(
+        self,
+        on_task_request: Callable[..., Any],
+        *args: Any,
+        app: Any = None,
+        pool: Any = None,
+        hub: Any = None,
+        worker_options: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if hub is None:
+            if isinstance(pool, PreforkPool):
+                raise ImproperlyConfigured(
+                    f"the prefork pool cannot be used with {app.connection_for_read().transport.driver_type}://: a "
+                    "worker would hang for ever when one of its processes is killed. Use --pool solo (and more "
+                    "workers), or RabbitMQ"
+                )
+            self.loop = wait_for_messages
+        quiet = {"without_mingle": True, "without_gossip": True}
+        super().__init__(
+            on_task_request,
+            *args,
+            app=app,
+            pool=pool,
+            hub=hub,
+            worker_options={**(worker_options or {}), **quiet},
+            **kwargs,
+        )
+        self._dead = DeadLetters(app.conf.broker_write_url or app.conf.broker_url, app.conf.broker_transport_options)
+        self._largest = 4 * app.funcatron.settings.max_message
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return what is called with each message."""
+        hand_on = super().create_task_handler(*args, **kwargs)
+
+        def receive(message: Any) -> None:
+            try:
+                found = self._examine(message)
+                if isinstance(found, Refusal):
+                    self._refuse(message, found)
+                elif not self._postponed(message, found):
+                    hand_on(message)
+            except self.connection_errors + self.channel_errors:
+                raise  # Celery connects anew, and the broker delivers again
+            except Exception as error:
+                logger.exception("a message could not be handed to its task")
+                self._refuse(message, Refusal(reason="error", detail=f"{type(error).__name__}: {error}"))
+
+        return receive
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Refuse what kombu could not even unpack (Celery would acknowledge and forget it)."""
+        self._refuse(message, Refusal(reason="undecodable", detail=f"{type(exc).__name__}: {exc}"))
+
+    def _examine(self, message: Any) -> Call | Refusal:
+        return examine(
+            message.headers,
+            message.body,
+            message.content_type,
+            lambda: message.payload,
+            known=self.strategies,
+            largest=self._largest,
+        )
+
+    def _postponed(self, message: Any, call: Call) -> bool:
+        """Put a call whose time has not come on record; False where it is to be handed on."""
+        if call.eta is None or MARK in message.headers:
+            return False
+        wanted = call.eta > time.time() and call.task in self.app.funcatron.registry.functions
+        if wanted and self.app.tasks_of_functions.postpone(call):
+            message.ack_log_error(logger, self.connection_errors)
+            return True
+        message.headers["eta"] = None  # Celery would run it in a thread of its timer
+        return False
+
+    def _refuse(self, message: Any, refusal: Refusal) -> None:
+        queue = self._queue_of(message)
+        logger.warning("a message of queue %s is refused (%s): %s", queue, refusal.reason, refusal.detail)
+        if message.acknowledged:
+            return
+        try:
+            self._dead.put(queue, message, refusal)
+        except Unavailable as error:
+            logger.error("%s; it goes back to its queue", error)
+            time.sleep(1.0)
+            message.reject_log_error(logger, self.connection_errors, requeue=True)
+            return
+        record_refusal(self.app.funcatron.store, queue, refusal)
+        message.ack_log_error(logger, self.connection_errors)
+
+    def _queue_of(self, message: Any) -> str:
+        """Return the name of the function queue from which a message came, as well as it can be known."""
+        info = message.delivery_info or {}
+        tags = getattr(self.task_consumer, "_active_tags", {})
+        by_tag = {tag: name for name, tag in tags.items()}
+        queue = by_tag.get(info.get("consumer_tag")) or info.get("routing_key")
+        names = self.app.amqp.queues.consume_from
+        if queue not in names:
+            queue = info.get("exchange") if info.get("exchange") in names else self.app.conf.task_default_queue
+        return str(queue).removesuffix(".executions")
+
+
+def wait_for_messages(
+    obj: Any,
+    connection: Any,
+    task_consumer: Any,
+    blueprint: Any,
+    hub: Any,
+    qos: Any,
+    heartbeat: Any,
+    clock: Any,
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    """Celery's blocking loop (``synloop``) with short waits, and none after the worker was told to stop."""
+    task_consumer.on_message = obj.create_task_handler()
+    task_consumer.consume()
+    obj.on_ready()
+    while blueprint.state == bootsteps.RUN and obj.connection:
+        state.maybe_shutdown()
+        if qos.prev != qos.value:
+            qos.update()
+        obj.perform_pending_operations()
+        try:
+            connection.drain_events(timeout=DRAIN)
+        except TimeoutError:
+            pass
+        except OSError:
+            if blueprint.state == bootsteps.RUN:
+                raise

@@ -1,0 +1,37 @@
+"""Who runs an execution: the id of a lease that this process holds for as long as it lives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from funcatron.store.lease import Lease
+
+__all__ = ["Identity"]
+
+
+class Identity:
+    """The worker id of this process; taken on first use, and anew in a forked child."""
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        self._folder = folder
+        self._lease: Lease | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """The id, ``<host>-<pid>-<random>``; raises Unavailable where no lease can be had."""
+        lease = self._lease
+        if lease is None or not lease.held:
+            with self._lock:
+                lease = self._lease
+                if lease is None or not lease.held:
+                    lease = self._lease = Lease.acquire(self._folder())
+        return lease.id
+
+    def release(self) -> None:
+        """Give the lease up: nothing of this worker runs any more."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()

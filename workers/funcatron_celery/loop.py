@@ -1,0 +1,43 @@
+"""Where a worker's async code runs: one event loop per thread, kept from task to task.
+
+Celery calls a task as a plain function. A loop that outlives the task lets handlers keep what belongs to a loop
+(connections, clients, locks) over many executions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["TaskLoop"]
+
+T = TypeVar("T")
+
+
+class TaskLoop:
+    """Runs coroutines from sync code, each thread on a loop of its own."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what the coroutine returns."""
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is None:
+            loop = self._local.loop = asyncio.new_event_loop()
+        return loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        """Cancel what still runs on this thread's loop and close it."""
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is None:
+            return
+        self._local.loop = None
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

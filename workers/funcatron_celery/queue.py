@@ -1,0 +1,181 @@
+"""The trigger of the kind ``queue``: messages of any producer become events.
+
+Each trigger has a connection and a thread of its own. A message is acknowledged after its event is durable; while it
+cannot be stored the message is kept and tried again. What is no event goes to ``<queue>.dead`` with the reason in its
+headers.
+
+A message with a ``message_id`` (AMQP), or on the embedded broker, has an identity: delivered twice it is one event.
+One without can become two events if this process dies between storing it and acknowledging it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.messaging import Consumer
+
+from funcatron.errors import Problem, Unavailable
+from funcatron.event import CloudEvent
+from funcatron.ports import Publish
+from funcatron.settings import Settings
+from funcatron_celery.dead import DeadLetters
+from funcatron_celery.declare import declare_if_missing
+from funcatron_celery.examine import Refusal
+from funcatron_celery.messages import to_event
+from funcatron_celery.topology import is_amqp
+
+__all__ = ["QueueTrigger"]
+
+logger = logging.getLogger("funcatron.queue")
+
+DRAIN = 0.25
+HEARTBEAT = 30
+PREFETCH = 64
+LONGEST_PAUSE = 30.0
+
+
+class QueueTrigger:
+    """``queue: {name: orders, exchange: orders, routing_key: "order.#"}``, by default at the workers' broker."""
+
+    kind = "queue"
+
+    def __init__(self, *, function: str, settings: Mapping[str, Any], config: Settings) -> None:
+        self._function = function
+        self._name = str(settings["name"])
+        self._exchange: str | None = settings.get("exchange")
+        self._routing_key = str(settings.get("routing_key", self._name))
+        self._exchange_type = settings.get("exchange_type") or _type_for(self._routing_key)
+        self._url: str = settings.get("url") or config.broker_url
+        self._largest = 4 * config.max_message
+        self._dead = DeadLetters(self._url, {"confirm_publish": True} if is_amqp(self._url) else {})
+        self._told = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """See funcatron.ports.Trigger."""
+        url = settings.get("url")
+        if url is not None and "://" not in str(url):
+            return [f"url is {url!r}; it must be a broker's URL such as amqp://localhost"]
+        return []
+
+    def describe(self) -> str:
+        """See funcatron.ports.Trigger."""
+        bound = f" bound to {self._exchange} ({self._exchange_type}) with {self._routing_key}" if self._exchange else ""
+        return f"queue {self._name}{bound}"
+
+    def start(self, publish: Publish) -> None:
+        """See funcatron.ports.Trigger."""
+        self._thread = threading.Thread(target=self._run, args=(publish,), name=f"queue-{self._name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """See funcatron.ports.Trigger."""
+        self._told.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._dead.close()
+
+    def _queue(self) -> Queue:
+        if self._exchange is None:
+            return Queue(self._name, Exchange(""), routing_key=self._name)
+        return Queue(self._name, Exchange(self._exchange, type=self._exchange_type), routing_key=self._routing_key)
+
+    def _run(self, publish: Publish) -> None:
+        pause = 0.5
+        while not self._told.is_set():
+            began = time.monotonic()
+            try:
+                self._listen(publish)
+            except Exception as error:  # the thread's boundary: whatever the broker or its driver raises, go on
+                logger.warning("queue %s: %s: %s", self._name, type(error).__name__, error)
+                logger.debug("queue %s", self._name, exc_info=error)
+            pause = 0.5 if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
+            self._told.wait(pause)
+
+    def _listen(self, publish: Publish) -> None:
+        with Connection(self._url, connect_timeout=5.0, heartbeat=HEARTBEAT) as connection:
+            queue = self._queue()
+            declare_if_missing(connection, queue)
+            channel = connection.channel()
+            consumer = Consumer(
+                channel,
+                [queue(channel)],
+                on_message=lambda message: self._take(connection, message, publish),
+                prefetch_count=PREFETCH,
+                auto_declare=False,
+                on_decode_error=self._undecodable,
+            )
+            with consumer:
+                while not self._told.is_set():
+                    self._beat(connection)
+                    try:
+                        connection.drain_events(timeout=DRAIN)
+                    except TimeoutError:
+                        continue
+
+    def _beat(self, connection: Connection) -> None:
+        if connection.supports_heartbeats and connection.heartbeat:
+            connection.heartbeat_check()
+
+    def _take(self, connection: Connection, message: Any, publish: Publish) -> None:
+        try:
+            if len(message.body) > self._largest:
+                raise Problem(413, detail=f"the body is {len(message.body)} bytes; at most {self._largest} are taken")
+            event = to_event(self._name, message.body, message.headers, message.content_type, self._identity(message))
+            stored = self._store(connection, event, publish)
+        except Problem as problem:
+            self._refuse(message, problem)
+        else:
+            if stored:
+                message.ack()
+            else:
+                message.reject(requeue=True)
+
+    def _identity(self, message: Any) -> str | None:
+        """Return what tells this message from any other, also when it is delivered again."""
+        given = (message.properties or {}).get("message_id")
+        if given:
+            return str(given)
+        return None if is_amqp(self._url) else str(message.delivery_tag)
+
+    def _store(self, connection: Connection, event: CloudEvent, publish: Publish) -> bool:
+        """Publish until it is durable; False when this trigger is to end before."""
+        pause = 0.2
+        while True:
+            try:
+                publish(event)
+            except Unavailable as error:
+                logger.warning("queue %s: a message is not stored yet: %s", self._name, error)
+            else:
+                return True
+            if self._told.wait(pause):
+                return False
+            self._beat(connection)
+            pause = min(HEARTBEAT / 4, pause * 2)
+
+    def _refuse(self, message: Any, problem: Problem) -> None:
+        detail = problem.detail or problem.title
+        logger.warning("queue %s: a message is refused: %s", self._name, detail)
+        reason = "too-large" if problem.status == 413 else "malformed"
+        try:
+            self._dead.put(self._name, message, Refusal(reason=reason, detail=detail))
+        except Unavailable as error:
+            logger.error("queue %s: %s; it goes back", self._name, error)
+            self._told.wait(1.0)
+            message.reject(requeue=True)
+        else:
+            message.ack()
+
+    def _undecodable(self, message: Any, error: BaseException) -> None:
+        self._refuse(message, Problem(400, detail=f"the message cannot be unpacked: {error}"))
+
+
+def _type_for(routing_key: str) -> str:
+    return "topic" if "#" in routing_key or "*" in routing_key else "direct"

@@ -1,0 +1,98 @@
+"""The sweep: what looks after the executions on record, from the clock process.
+
+Retries that are due and messages that were lost are published; executions nobody wants any more expire; running ones
+whose worker is gone or whose time is long over are ended; old records are deleted. Every step compares before it
+changes, so any number of clocks may sweep the same store.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from funcatron.app import Funcatron
+from funcatron.errors import Unavailable
+
+__all__ = ["Sweep"]
+
+logger = logging.getLogger("funcatron.sweep")
+
+EVERY = 1.0
+STALE = 60.0
+"""Seconds after which a queued execution without a (confirmed) message is published again."""
+GRACE = 10.0
+"""Seconds beyond its deadline after which a running attempt is given up although its worker lives."""
+PURGE_EVERY = 300.0
+BATCH = 256
+
+
+class Sweep:
+    """Sweeps every second, in a thread of its own."""
+
+    def __init__(
+        self, funcatron: Funcatron, *, every: float = EVERY, stale: float = STALE, grace: float = GRACE
+    ) -> None:
+        self._funcatron = funcatron
+        self._every = every
+        self._stale = stale
+        self._grace = grace
+        self._purge_at = 0.0
+        self._told = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="funcatron-sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step that runs."""
+        self._told.set()
+        self._thread.join()
+
+    def once(self) -> None:
+        """Do everything once; what the store or the broker cannot do now is left for the next time."""
+        for step in (self.publish_due, self.reap, self.expire, self.purge):
+            self._attempt(step)
+
+    def publish_due(self) -> int:
+        """Publish retries and delayed starts that are due, and what was stored but not published; returns how many."""
+        now = time.time()
+        due = self._funcatron.store.due(now=now, stale=now - self._stale, limit=BATCH)
+        self._funcatron.dispatcher.republish(due)
+        return len(due)
+
+    def reap(self) -> int:
+        """End running attempts whose worker is gone or whose deadline passed long ago; returns how many."""
+        late = time.time() - self._grace
+        ended = 0
+        for execution in self._funcatron.store.running():
+            gone = execution.worker is not None and not self._funcatron.alive(execution.worker)
+            if gone or (execution.deadline is not None and execution.deadline < late):
+                ended += self._funcatron.runner.lose(execution) is not None
+        return ended
+
+    def expire(self) -> int:
+        """Move executions that were not started in time to ``expired``; returns how many."""
+        return self._funcatron.store.expire(time.time())
+
+    def purge(self) -> int:
+        """Delete what ended longer ago than ``keep`` seconds, every five minutes; returns how many."""
+        if time.monotonic() < self._purge_at:
+            return 0
+        self._purge_at = time.monotonic() + PURGE_EVERY
+        return self._funcatron.store.purge(time.time() - self._funcatron.settings.keep)
+
+    def _run(self) -> None:
+        while not self._told.wait(self._every):
+            self.once()
+
+    def _attempt(self, step: Callable[[], int]) -> None:
+        try:
+            if changed := step():
+                logger.debug("%s: %d", step.__name__, changed)
+        except Unavailable as error:
+            logger.warning("the sweep cannot %s now: %s", step.__name__, error)
+        except Exception:
+            logger.exception("the sweep failed to %s", step.__name__)

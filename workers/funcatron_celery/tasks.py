@@ -1,0 +1,158 @@
+"""The Celery tasks: one per function, named by its operationId.
+
+A message of our own publisher carries no arguments: its task id is the id of an execution on record. A message of any
+other Celery client carries keyword arguments and has no record; the runner makes one under the task id. Either way
+the message is acknowledged once the end of the attempt is on record, and what follows (a retry, a callback) comes
+from the record.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+from celery.worker import state as worker_state
+
+from funcatron.app import Funcatron
+from funcatron.codec import encode_input
+from funcatron.errors import InvalidInput, Unavailable
+from funcatron.execution import Execution
+from funcatron.registry import Function
+from funcatron_celery.envelope import MARK
+from funcatron_celery.examine import Call
+from funcatron_celery.identity import Identity
+from funcatron_celery.limits import InlineCalls
+from funcatron_celery.loop import TaskLoop
+
+__all__ = ["FunctionFailed", "Tasks"]
+
+logger = logging.getLogger("funcatron.worker")
+
+LONGEST_PAUSE = 10.0
+SLICE = 0.2
+
+
+class FunctionFailed(Exception):
+    """What a Celery client that waits for a result gets when the execution has failed."""
+
+
+class Tasks:
+    """Makes the tasks of one application and runs them in this process.
+
+    ``must_end`` is told, in seconds of ``time.monotonic()``, when what runs must have ended; None when nothing runs.
+    """
+
+    def __init__(self, funcatron: Funcatron, identity: Identity) -> None:
+        self._funcatron = funcatron
+        self._identity = identity
+        self._prepared: int | None = None
+        self.loop = TaskLoop()
+        self.must_end: Callable[[float | None], None] = lambda at: None
+
+    def register(self, app: Celery) -> None:
+        """Make one task for each function."""
+        for function in self._funcatron.registry.functions.values():
+            app.task(
+                self._body(function),
+                name=function.name,
+                bind=True,
+                typing=False,
+                throws=(FunctionFailed,),
+                max_retries=None,
+            )
+
+    def _body(self, function: Function) -> Callable[..., Any]:
+        def execute(task: Any, /, *args: Any, **kwargs: Any) -> Any:
+            request = task.request
+            runner = self._funcatron.runner
+
+            async def attempt() -> Execution | None:
+                self.must_end(time.monotonic() + function.extension.async_timeout)
+                if getattr(request, MARK, None) == "execution":
+                    return await runner.run(request.id, function.name, worker=self._identity.id)
+                queue = function.extension.queue
+                return await runner.adopt(
+                    request.id, function.name, kwargs, worker=self._identity.id, args=args, queue=queue
+                )
+
+            return _answer(self._persist(attempt))
+
+        execute.__doc__ = function.operation.summary or None
+        return execute
+
+    def postpone(self, call: Call) -> bool:
+        """Put a call with an ``eta`` on record, to be published when it is due.
+
+        False where its input is not valid: then it can be refused as any other call is. Raises Unavailable.
+        """
+        function = self._funcatron.registry.get(call.task)
+        try:
+            if call.args:
+                return False
+            stored = encode_input(function.binder.from_call(call.kwargs))
+        except InvalidInput:
+            return False
+        record = Execution(
+            id=call.id,
+            function=call.task,
+            trigger="celery",
+            queue=function.extension.queue,
+            input=stored,
+            created_at=time.time(),
+            due_at=call.eta,
+            expires_at=call.expires,
+        )
+        self._funcatron.store.create([record])
+        return True
+
+    def _persist(self, attempt: Callable[[], Coroutine[Any, Any, Execution | None]]) -> Execution | None:
+        """Make the attempt; while the store is out of reach keep the message and try again."""
+        if self._prepared != os.getpid():
+            self._prepare()
+        pause = 0.1
+        while True:
+            try:
+                return self.loop.run(attempt())
+            except Unavailable as error:
+                logger.warning("the store is out of reach, trying again in %.1f s: %s", pause, error)
+                if not _wait(pause):
+                    raise Reject(error, requeue=True) from error
+                pause = min(LONGEST_PAUSE, pause * 2)
+            finally:
+                self.must_end(None)
+
+    def _prepare(self) -> None:
+        """In a worker a sync handler runs where its task runs, so that its time limit can interrupt it."""
+        self._funcatron.calls = InlineCalls()
+        self._prepared = os.getpid()
+
+
+def _wait(seconds: float) -> bool:
+    """Wait; False at once when the worker is to stop."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if _stopping():
+            return False
+        time.sleep(min(SLICE, left))
+    return not _stopping()
+
+
+def _stopping() -> bool:
+    return any(
+        flag is not None and flag is not False for flag in (worker_state.should_stop, worker_state.should_terminate)
+    )
+
+
+def _answer(execution: Execution | None) -> Any:
+    """Return or raise what Celery stores in its result backend, where one is configured."""
+    if execution is None or execution.state in {"retrying", "cancelled", "running"}:
+        raise Ignore("nothing to answer yet, or answered before")
+    if execution.state == "succeeded":
+        return None if execution.result is None else execution.result.body
+    problem = execution.problem or {}
+    raise FunctionFailed(f"{problem.get('status')} {problem.get('title')}: {problem.get('detail')}")

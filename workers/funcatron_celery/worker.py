@@ -1,0 +1,59 @@
+"""A Celery worker started by us: quietly, with our own signals and logging, ready within a second."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from celery.apps.worker import Worker
+from celery.worker import state
+
+from funcatron_celery.app import FunctionsApp
+
+__all__ = ["QuietWorker", "serve_tasks"]
+
+CELERY_LOGGERS = ("celery", "kombu", "amqp")
+
+
+class QuietWorker(Worker):  # type: ignore[misc]
+    """Celery's worker program without its banner, its process title and its signal handlers."""
+
+    def setup_logging(self, colorize: bool | None = None) -> bool:
+        """Leave logging as it is."""
+        return True
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Take SIGTERM alone: finish what runs, then end."""
+        signal.signal(signal.SIGTERM, _stop)
+
+    def set_process_status(self, info: str) -> None:
+        """Leave the process's title as it is."""
+
+
+def serve_tasks(app: FunctionsApp, *, name: str, ready: Callable[[], None]) -> int:
+    """Consume the queues of the app's functions until SIGTERM; returns the exit code. Main thread only."""
+    for logger in CELERY_LOGGERS:
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    worker = QuietWorker(
+        app=app,
+        hostname=f"{name}@%h",
+        pool=app.conf.worker_pool,
+        concurrency=app.conf.worker_concurrency,
+        quiet=True,
+        loglevel=logging.WARNING,
+        without_heartbeat=True,
+        ready_callback=lambda consumer: ready(),
+    )
+    try:
+        worker.start()
+    finally:
+        app.tasks_of_functions.loop.close()
+        app.funcatron.close()
+        app.identity.release()
+    return int(worker.exitcode or 0)
+
+
+def _stop(number: int, frame: Any) -> None:
+    state.should_stop = 0
