@@ -40,7 +40,8 @@ create index log_execution on log (execution);
 _QUEUES = """
 create table message (
     id integer primary key autoincrement, queue text not null, payload blob not null, owner text,
-    attempts integer not null default 0, due real not null default 0, execution text
+    attempts integer not null default 0, redelivered integer not null default 0, due real not null default 0,
+    execution text
 );
 create index message_free on message (queue, id) where owner is null;
 create index message_owned on message (owner) where owner is not null;

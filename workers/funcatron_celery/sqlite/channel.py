@@ -1,0 +1,322 @@
+"""The kombu channel over ``Messages`` and ``Topology``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty
+from typing import Any
+
+from kombu.exceptions import ChannelError
+from kombu.transport import virtual
+from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
+
+from funcatron.errors import Unavailable
+from funcatron_celery.sqlite.messages import Claimed
+from funcatron_celery.sqlite.payload import decode, encode
+from funcatron_celery.sqlite.topology import TopicExchange
+
+__all__ = ["Channel"]
+
+logger = logging.getLogger(__name__)
+
+LARGEST_CLAIM = 64
+CLAIM_SECONDS = 0.05  # a claim is sized to last about so long: long tasks are claimed one by one
+ACKS_TOGETHER = 64
+ACK_SECONDS = 0.05  # acknowledgements wait no longer than this for company, while messages flow
+
+
+class QoS(virtual.QoS):
+    """Counts what is delivered against the prefetch limit; what it takes back goes to its old place in the queue."""
+
+    def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
+        # Not the base's: its exit hook keeps a dropped channel alive until the process ends. The lease does its job.
+        self.channel = channel
+        self.prefetch_count = prefetch_count or 0
+        self._delivered: OrderedDict[int, Any] = OrderedDict()
+        self._dirty: set[int] = set()
+        self._quick_ack = self._dirty.add
+        self._quick_append = self._delivered.__setitem__
+
+    def ack(self, delivery_tag: int) -> None:
+        """Settle one message."""
+        self._quick_ack(delivery_tag)
+        self.channel.acknowledge(delivery_tag)
+
+    def reject(self, delivery_tag: int, requeue: bool = False) -> None:
+        """Give one message back, or bury it."""
+        self._quick_ack(delivery_tag)
+        self.channel.refuse(delivery_tag, requeue=requeue)
+
+    def unsettled(self) -> list[int]:
+        """Return the tags of what is delivered and not settled, in the order of delivery."""
+        self._flush()
+        return list(self._delivered)
+
+    def restore_unacked(self) -> list[Any]:
+        """Give everything back that is not settled."""
+        tags = self.unsettled()
+        self._delivered.clear()
+        self.channel.give_back(tags)
+        return []
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As ``restore_unacked``; doing it twice does no harm."""
+        self.restore_unacked()
+
+
+class Pace:
+    """How many messages to claim at once, from how long the last claim lasted. It doubles at most."""
+
+    def __init__(self) -> None:
+        self._size = 1
+        self._since = 0.0
+
+    def next(self, room: int) -> int:
+        """Return the size of a claim made now, the last one being used up."""
+        lasted, now = time.monotonic() - self._since, time.monotonic()
+        fitting = int(self._size * CLAIM_SECONDS / lasted) if lasted > 0 else LARGEST_CLAIM
+        self._size = max(1, min(fitting, self._size * 2, room, LARGEST_CLAIM))
+        self._since = now
+        return self._size
+
+
+class Channel(virtual.Channel):
+    """A channel of the SQLite transport."""
+
+    QoS = QoS
+    supports_fanout = True
+    exchange_types = {**STANDARD_EXCHANGE_TYPES, "topic": TopicExchange}
+
+    def __init__(self, connection: Any, **kwargs: Any) -> None:
+        super().__init__(connection, **kwargs)
+        self._messages = connection.messages
+        self._topology = connection.topology
+        self._claimed: dict[str, deque[Claimed]] = {}
+        self._paces: dict[str, Pace] = {}
+        self._full: set[str] = set()  # queues whose last claim found all it asked for
+        self._unacknowledged: set[str] = set()  # queues consumed without acknowledgements
+        self._settled: list[int] = []
+        self._settling = threading.Lock()
+        self._settled_since = 0.0
+
+    # Declarations
+
+    def exchange_declare(
+        self,
+        exchange: str | None = None,
+        type: str = "direct",  # noqa: A002 - kombu's name
+        durable: bool = False,
+        auto_delete: bool = False,
+        arguments: Any = None,
+        nowait: bool = False,
+        passive: bool = False,
+    ) -> None:
+        """Declare an exchange; raises ChannelError if it has another type, or is missing and only asked for."""
+        kind = type or "direct"
+        name = exchange or f"amq.{kind}"
+        found = self._topology.exchange(name) if passive else self._topology.declare_exchange(name, kind)
+        if found is None:
+            raise ChannelError(f"NOT_FOUND - no exchange {name!r}", (40, 10), "Channel.exchange_declare", "404")
+        if not passive and found != kind:
+            message = f"PRECONDITION_FAILED - exchange {name!r} is of type {found}, not {kind}"
+            raise ChannelError(message, (40, 10), "Channel.exchange_declare", "406")
+
+    def exchange_delete(self, exchange: str, if_unused: bool = False, nowait: bool = False) -> None:
+        """Delete an exchange and its bindings."""
+        if not if_unused or not self._topology.bindings(exchange):
+            self._topology.delete_exchange(exchange)
+
+    def queue_bind(
+        self, queue: str, exchange: str | None = None, routing_key: str = "", arguments: Any = None, **kwargs: Any
+    ) -> None:
+        """Bind a queue to an exchange."""
+        self._topology.bind(exchange or "amq.direct", routing_key or "", queue)
+
+    def queue_unbind(
+        self, queue: str, exchange: str | None = None, routing_key: str = "", arguments: Any = None, **kwargs: Any
+    ) -> None:
+        """Undo a binding."""
+        self._topology.unbind(exchange or "amq.direct", routing_key or "", queue)
+
+    def queue_delete(self, queue: str, if_unused: bool = False, if_empty: bool = False, **kwargs: Any) -> None:
+        """Delete a queue with what is in it."""
+        if not (if_empty and self._size(queue)):
+            self._topology.delete_queue(queue)
+
+    def typeof(self, exchange: str, default: str = "direct") -> Any:
+        """Return the behaviour of an exchange."""
+        return self.exchange_types[self._topology.exchange(exchange) or default]
+
+    def get_table(self, exchange: str) -> list[tuple[str, str | None, str]]:
+        """Return (routing key, pattern, queue) of every binding of an exchange."""
+        kind = self.typeof(exchange)
+        return [kind.prepare_bind(queue, exchange, key, None) for key, queue in self._topology.bindings(exchange)]
+
+    def get_exchanges(self) -> list[str]:
+        """Return the names of all exchanges."""
+        return list(self._topology.exchanges())
+
+    def list_bindings(self) -> list[tuple[str, str, str]]:
+        """Return (queue, exchange, routing key) of every binding."""
+        return [(queue, name, key) for name in self.get_exchanges() for key, queue in self._topology.bindings(name)]
+
+    def _new_queue(self, queue: str, auto_delete: bool = False, exclusive: bool = False, **kwargs: Any) -> None:
+        self._topology.declare_queue(queue, self.connection.lease.id if auto_delete or exclusive else None)
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:
+        return bool(self._topology.has_queue(queue))
+
+    # Messages
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        self._post([queue], message)
+
+    def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any) -> None:
+        self._post(sorted({queue for _, queue in self._topology.bindings(exchange)}), message)
+
+    def _post(self, queues: Sequence[str], message: dict[str, Any]) -> None:
+        execution = message["headers"].get("id")
+        durable = message["properties"].get("delivery_mode") != 1
+        name = execution if isinstance(execution, str) else None
+        self._messages.post(queues, encode(message), name, durable=durable)
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+        if self._settled and time.monotonic() - self._settled_since > ACK_SECONDS:
+            self.flush()
+        while True:
+            claimed = self._claimed.get(queue) or self._claim(queue)
+            message = claimed.popleft()
+            try:
+                return self._decoded(message, queue)
+            except ValueError as error:
+                logger.error("Message %s of queue %s cannot be read and is dead: %s", message.id, queue, error)
+                self._messages.bury(message.id, "unreadable")
+
+    def _claim(self, queue: str) -> deque[Claimed]:
+        """Claim as many messages as there is room and time for. Raises Empty."""
+        if queue not in self._full and not self._messages.waiting(queue):
+            raise Empty
+        room = self.qos.can_consume_max_estimate() if queue in self._active_queues else 1
+        size = self._paces.setdefault(queue, Pace()).next(LARGEST_CLAIM if room is None else max(1, room))
+        if queue in self._unacknowledged:
+            found = self._messages.take(queue, 1)
+        else:
+            with self._taken_settled() as settled:
+                found = self._messages.claim(queue, size, self.connection.lease.id, settled)
+        self._full.discard(queue)
+        if not found:
+            raise Empty
+        if len(found) == size:
+            self._full.add(queue)
+        claimed = self._claimed[queue] = deque(found)
+        return claimed
+
+    def _decoded(self, claimed: Claimed, queue: str) -> dict[str, Any]:
+        message = decode(claimed.payload)
+        properties = message["properties"]
+        properties["delivery_tag"] = claimed.id
+        info = properties.get("delivery_info")
+        info = properties["delivery_info"] = info if isinstance(info, dict) else {"exchange": "", "routing_key": queue}
+        headers = message.get("headers")
+        headers = message["headers"] = headers if isinstance(headers, dict) else {}
+        if claimed.attempts or claimed.redelivered:
+            info["redelivered"] = True
+            headers["x-delivery-count"] = claimed.attempts
+        return message
+
+    def _size(self, queue: str) -> int:
+        return int(self._messages.size(queue))
+
+    def _purge(self, queue: str) -> int:
+        return int(self._messages.purge(queue))
+
+    # Consuming
+
+    def basic_consume(
+        self, queue: str, no_ack: bool, callback: Callable[..., Any], consumer_tag: str, **kw: Any
+    ) -> None:
+        """Begin to consume a queue."""
+        if no_ack:
+            self._unacknowledged.add(queue)
+        self.connection.listen()
+        self._topology.hold(queue, self.connection.lease.id)
+        super().basic_consume(queue, no_ack, callback, consumer_tag, **kw)
+
+    def basic_cancel(self, consumer_tag: str) -> None:
+        """Stop consuming; what is claimed and not delivered goes back."""
+        queue = self._tag_to_queue.get(consumer_tag)
+        super().basic_cancel(consumer_tag)
+        if queue is not None and queue not in self._active_queues:
+            self._unacknowledged.discard(queue)
+            self._messages.give_back([message.id for message in self._claimed.pop(queue, ())])
+
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
+        """Return one message, or None."""
+        if not no_ack:
+            return super().basic_get(queue, **kwargs)
+        taken = self._messages.take(queue, 1)
+        return self.Message(self._decoded(taken[0], queue), channel=self) if taken else None
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        """Settle one message; with ``multiple`` all that were delivered before it, too."""
+        for tag in [tag for tag in self.qos.unsettled() if tag < delivery_tag] if multiple else ():
+            self.qos.ack(tag)
+        self.qos.ack(delivery_tag)
+
+    def acknowledge(self, tag: int) -> None:
+        """Note that a message is done with; it is deleted together with others. Any thread may call this."""
+        with self._settling:
+            if not self._settled:
+                self._settled_since = time.monotonic()
+            self._settled.append(tag)
+            many = len(self._settled) >= ACKS_TOGETHER
+        if many:
+            self.flush()
+        self.connection.has_room()
+
+    def refuse(self, tag: int, *, requeue: bool) -> None:
+        """Requeue a message, which counts as an attempt, or bury it. Any thread may call this."""
+        if requeue:
+            self._messages.requeue([tag])
+        else:
+            self._messages.bury(tag, "rejected")
+        self.connection.has_room()
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        """Free messages that were delivered and not settled; their next delivery says so."""
+        self._messages.give_back(tags, delivered=True)
+
+    def flush(self) -> None:
+        """Delete what is acknowledged."""
+        if self._settled:
+            with self._taken_settled() as settled:
+                self._messages.acknowledge(settled)
+
+    def close(self) -> None:
+        """Stop consuming and give everything back."""
+        transport = self.connection
+        if self.closed or transport is None:
+            return
+        try:
+            self.flush()
+            super().close()
+        except Unavailable as error:
+            logger.warning("The channel's messages could not be given back, its lease is given up: %s", error)
+            transport.give_up_lease()
+            transport.close_channel(self)
+
+    @contextlib.contextmanager
+    def _taken_settled(self) -> Iterator[list[int]]:
+        with self._settling:
+            settled, self._settled = self._settled, []
+        try:
+            yield settled
+        except BaseException:
+            with self._settling:
+                self._settled = settled + self._settled
+            raise

@@ -1,0 +1,166 @@
+"""The kombu transport: queues in one SQLite file, for any number of processes of one machine.
+
+A broker URL is ``sqlite:////absolute/file`` or ``sqlite:///relative/file``; the file may be the execution store's.
+Transport options: ``delivery_limit`` (attempts before a message is buried, default 20) and ``polling_interval``
+(seconds between looks at the file where nobody calls; default 1, or 0.05 where no wake-up socket can be made).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from queue import Empty
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, virtual
+
+from funcatron.errors import Unavailable
+from funcatron.store.database import Database, path_of
+from funcatron.store.lease import Lease, held
+from funcatron.store.wakeup import Listener
+from funcatron_celery.sqlite.channel import Channel
+from funcatron_celery.sqlite.messages import Messages
+from funcatron_celery.sqlite.topology import Topology
+
+__all__ = ["Transport", "register"]
+
+REAP_SECONDS = 0.25
+DEAF_POLLING_INTERVAL = 0.05
+
+
+class Transport(virtual.Transport):
+    """One connection to the file, with one lease for everything that it claims."""
+
+    Channel = Channel
+    driver_type = "sqlite"
+    driver_name = "funcatron"
+    can_parse_url = True
+    polling_interval: float | None = None
+    connection_errors = (*virtual.Transport.connection_errors, Unavailable)
+    implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct", "topic", "fanout"]))
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self._database: Database | None = None
+        self._lease: Lease | None = None
+        self._listener: Listener | None = None
+        self._reap_at = 0.0
+        self._waiting = False
+        self._interrupted = False
+
+    def establish_connection(self) -> Any:
+        """Open the file. Raises Unavailable where that fails, SettingsError where the URL or the file is not for us."""
+        options = self.client.transport_options
+        self._database = Database.share(path_of(self.client.hostname))
+        self.messages = Messages(self._database, delivery_limit=int(options.get("delivery_limit", 20)))
+        self.topology = Topology(self._database)
+        try:
+            self.topology.exchanges()
+            return super().establish_connection()
+        except BaseException:
+            self.close_connection(self)
+            raise
+
+    def close_connection(self, connection: Any) -> None:
+        """Give everything back and close the file."""
+        super().close_connection(connection)
+        database, self._database = self._database, None
+        if database is not None:
+            self.give_up_lease()
+            database.close()
+
+    def driver_version(self) -> str:
+        """Return SQLite's version."""
+        return sqlite3.sqlite_version
+
+    @property
+    def lease(self) -> Lease:
+        """What owns this connection's messages; taken on first use, anew after a fork."""
+        if self._lease is None or not self._lease.held:
+            assert self._database is not None, "not connected"
+            self.give_up_lease()
+            for _ in held(self._database.leases):  # sweeps away what the dead left
+                pass
+            self._lease = Lease.acquire(self._database.leases)
+        return self._lease
+
+    def listen(self) -> None:
+        """Be awake to new messages from now on."""
+        lease = self.lease
+        if self._listener is None:
+            self._listener = Listener(lease)
+
+    def give_up_lease(self) -> None:
+        """Let go of all this connection owns: whoever looks next frees it."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
+
+    def has_room(self) -> None:
+        """Wake ``drain_events``: a message was settled in another thread, so there may be room for the next."""
+        if self._waiting and self._listener is not None:
+            self._listener.nudge()
+
+    def interrupt(self) -> None:
+        """Make ``drain_events``, the one that waits now or else the next, return at once with TimeoutError.
+
+        May be called from any thread and from a signal handler.
+        """
+        self._interrupted = True
+        if self._listener is not None:
+            self._listener.nudge()
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Deliver at least one message; raises TimeoutError where none comes in ``timeout`` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                self.cycle.get(self._deliver, timeout=timeout)
+            except Empty:
+                self._wait(until)
+            else:
+                return
+
+    def _wait(self, until: float | None) -> None:
+        """Wait until there may be something to deliver. Raises TimeoutError."""
+        for channel in self.channels:
+            channel.flush()
+        self.listen()
+        look_at = time.monotonic() + self._interval()
+        while True:
+            now = time.monotonic()
+            if self._interrupted or (until is not None and now >= until):
+                self._interrupted = False
+                raise TimeoutError
+            if now >= look_at or self._reap(now) or self._called(min(look_at, self._reap_at, until or look_at) - now):
+                return
+            for channel in self.channels:
+                channel.flush()
+
+    def _called(self, seconds: float) -> bool:
+        assert self._listener is not None
+        self._waiting = True
+        try:
+            return self._listener.wait(seconds)
+        finally:
+            self._waiting = False
+
+    def _interval(self) -> float:
+        if self.polling_interval is not None:
+            return self.polling_interval
+        return 1.0 if self._listener is not None and self._listener.works else DEAF_POLLING_INTERVAL
+
+    def _reap(self, now: float) -> bool:
+        """From time to time free what the dead hold; True if there was anything."""
+        if now < self._reap_at:
+            return False
+        self._reap_at = now + REAP_SECONDS
+        return self.messages.reap(self.lease.id)
+
+
+def register() -> None:
+    """Make ``sqlite:///...`` a broker URL for every kombu connection of this process."""
+    TRANSPORT_ALIASES["sqlite"] = "funcatron_celery.sqlite:Transport"
