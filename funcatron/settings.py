@@ -23,7 +23,7 @@ __all__ = ["Settings", "load_settings"]
 PREFIX = "FUNCATRON_"
 SECRETS = frozenset({"control_token", "callback_secret"})
 
-Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     spec: tuple[str, ...] = ()  # documents, for processes that get none by argument (celery -A funcatron_celery.app)
     host: str = "127.0.0.1"
-    port: Port = 8000
+    port: Port = 8000  # 0: one that is free
     processes: Positive = 1  # HTTP server processes
     workers: Count = 1  # Celery worker processes
     threads: Positive = 40  # threads for sync handlers in each HTTP process

@@ -64,8 +64,12 @@ def test_importing_funcatron_is_light() -> None:
     assert loaded_by("import funcatron") & HEAVY == set()
 
 
-def test_importing_the_core_loads_neither_celery_nor_flask_nor_openstack() -> None:
-    assert loaded_by("import funcatron.app, funcatron.http") & {"celery", "kombu", "flask", "openstack"} == set()
+def test_the_core_loads_neither_celery_nor_openstack() -> None:
+    assert loaded_by("import funcatron.app, funcatron.http.door") & {"celery", "kombu", "openstack"} == set()
+
+
+def test_the_composition_root_loads_no_web_framework() -> None:
+    assert loaded_by("import funcatron.app") & {"flask", "connexion", "starlette"} == set()
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -10,6 +10,7 @@ import click
 from funcatron.cli.console import note, print_json
 from funcatron.cli.options import json_option, read_settings, settings_options, specs_argument
 from funcatron.errors import Mistake, SpecError
+from funcatron.settings import Settings
 
 
 @click.command("check")
@@ -21,17 +22,7 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
 
     Each is shown with its file, line and JSON Pointer. Exit code 1 where there is any; warnings do not count.
     """
-    from funcatron.app import Funcatron
-
-    settings = read_settings(given)
-    mistakes: Sequence[Mistake] = ()
-    warnings: Sequence[str] = ()
-    functions = 0
-    try:
-        application = Funcatron(*specs, settings=settings)
-        functions, warnings = len(application.registry.functions), ()
-    except SpecError as error:
-        mistakes = error.mistakes
+    mistakes, warnings, functions = examine(specs, read_settings(given))
     if as_json:
         print_json({"mistakes": [_as_json(mistake) for mistake in mistakes], "warnings": list(warnings)})
     else:
@@ -42,6 +33,28 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
         counted = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
         note(counted if mistakes else f"{functions} functions, no mistakes")
     return int(bool(mistakes))
+
+
+def examine(specs: Sequence[str], settings: Settings) -> tuple[list[Mistake], list[str], int]:
+    """Return the mistakes, the warnings and the number of functions that are right."""
+    from funcatron.app import Funcatron
+    from funcatron.spec.document import load
+
+    mistakes: list[Mistake] = []
+    readable = []
+    for spec in specs:
+        try:
+            load(spec)
+            readable.append(spec)
+        except SpecError as error:
+            mistakes += error.mistakes
+    if not readable:
+        return mistakes, [], 0
+    application = Funcatron(*readable, settings=settings)
+    try:
+        return mistakes, [], len(application.registry)
+    except SpecError as error:
+        return [*mistakes, *error.mistakes], [], 0
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,3 +66,10 @@ def progress_bar(label: str, length: int) -> Iterator[Any]:
 def note(message: str) -> None:
     """Write a line for people to standard error, so that standard output stays the answer."""
     click.echo(message, err=True)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log to standard error from this level on."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s", stream=sys.stderr
+    )

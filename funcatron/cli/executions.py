@@ -6,6 +6,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args
 
@@ -63,16 +65,23 @@ def filter_options(function: F) -> F:
     return function
 
 
-def records_of(given: dict[str, Any]) -> Records:
-    """Return where the options say that the records are."""
+@contextmanager
+def opened(given: dict[str, Any]) -> Iterator[Records]:
+    """Give the records where the options say that they are."""
     settings = read_settings(given)
+    records: Records
     if given.get("url"):
         from funcatron.cli.remote import RemoteRecords
 
-        return RemoteRecords(given["url"], given.get("token") or settings.control_token)
-    from funcatron.cli.stored import StoredRecords
+        records = RemoteRecords(given["url"], given.get("token") or settings.control_token)
+    else:
+        from funcatron.cli.stored import StoredRecords
 
-    return StoredRecords(settings)
+        records = StoredRecords(settings)
+    try:
+        yield records
+    finally:
+        records.close()
 
 
 def filter_of(given: dict[str, Any]) -> Filter:
@@ -97,11 +106,11 @@ def command() -> None:
 @source_options
 def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
     """List executions, the newest first."""
-    records, wanted = records_of(given), filter_of(given)
-    if watch:
-        _watch(records, wanted, limit)
-        return
-    executions = list(_first(records, wanted, limit))
+    with opened(given) as records:
+        if watch:
+            _watch(records, filter_of(given), limit)
+            return
+        executions = list(_first(records, filter_of(given), limit))
     if as_json:
         print_json(executions)
     else:
@@ -114,7 +123,8 @@ def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
 @source_options
 def show(execution_id: str, as_json: bool, **given: Any) -> None:
     """Show one execution: its state, input, result or problem."""
-    execution = records_of(given).get(execution_id)
+    with opened(given) as records:
+        execution = records.get(execution_id)
     if as_json:
         print_json(execution)
         return
@@ -130,20 +140,11 @@ def show(execution_id: str, as_json: bool, **given: Any) -> None:
 @source_options
 def logs(execution_id: str, follow: bool, as_json: bool, **given: Any) -> None:
     """Show what an execution logged, over all its attempts."""
-    records = records_of(given)
-    if as_json:
-        print_json(records.logs(execution_id))
-        return
-    shown = 0
-    while True:
-        ended = records.get(execution_id)["state"] in ENDED
-        lines = records.logs(execution_id)
-        for line in lines[shown:]:
-            click.echo(f"{line['time']} {line['level']:<8} {line['logger']}: {line['message']}")
-        shown = len(lines)
-        if ended or not follow:
-            return
-        time.sleep(0.5)
+    with opened(given) as records:
+        if as_json:
+            print_json(records.logs(execution_id))
+        else:
+            _follow(records, execution_id, follow)
 
 
 @command.command()
@@ -151,7 +152,8 @@ def logs(execution_id: str, follow: bool, as_json: bool, **given: Any) -> None:
 @source_options
 def result(execution_id: str, **given: Any) -> int:
     """Write the body that the function answered; exit code 1 where it failed or has not ended."""
-    outcome = records_of(given).result(execution_id)
+    with opened(given) as records:
+        outcome = records.result(execution_id)
     if not outcome.ended:
         note(f"{execution_id} has not ended yet")
         return 1
@@ -166,8 +168,8 @@ def result(execution_id: str, **given: Any) -> int:
 @source_options
 def cancel(execution_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """Cancel executions that have not ended."""
-    records = records_of(given)
-    return _change_each(records.cancel, execution_ids, as_json, "Cancelling")
+    with opened(given) as records:
+        return _change_each(records.cancel, execution_ids, as_json, "Cancelling")
 
 
 @command.command()
@@ -181,15 +183,16 @@ def redrive(execution_ids: tuple[str, ...], yes: bool, as_json: bool, **given: A
 
     With a filter and no --state, the failed ones are taken.
     """
-    records, wanted = records_of(given), filter_of(given)
+    wanted = filter_of(given)
     if bool(execution_ids) == (not wanted.empty):
         raise click.UsageError("Name executions, or give a filter such as --state failed (not both).")
-    if not execution_ids:
-        given["state"] = wanted.state or "failed"
-        execution_ids = tuple(execution["id"] for execution in _first(records, filter_of(given), None))
-        if not yes and sys.stdin.isatty() and execution_ids:
-            click.confirm(f"Queue {len(execution_ids)} executions again?", abort=True, err=True)
-    return _change_each(records.redrive, execution_ids, as_json, "Queueing")
+    with opened(given) as records:
+        if not execution_ids:
+            wanted = replace(wanted, state=wanted.state or "failed")
+            execution_ids = tuple(execution["id"] for execution in _first(records, wanted, None))
+            if execution_ids and not yes and sys.stdin.isatty():
+                click.confirm(f"Queue {len(execution_ids)} executions again?", abort=True, err=True)
+        return _change_each(records.redrive, execution_ids, as_json, "Queueing")
 
 
 def _change_each(
@@ -223,6 +226,20 @@ def _first(records: Records, wanted: Filter, limit: int | None) -> Iterator[dict
         left = None if left is None else left - len(page)
         if marker is None:
             return
+
+
+def _follow(records: Records, execution_id: str, follow: bool) -> None:
+    """Write the log lines; with ``follow`` those that come too, until the execution has ended."""
+    shown = 0
+    while True:
+        ended = records.get(execution_id)["state"] in ENDED
+        lines = records.logs(execution_id)
+        for line in lines[shown:]:
+            click.echo(f"{line['time']} {line['level']:<8} {line['logger']}: {line['message']}")
+        shown = len(lines)
+        if ended or not follow:
+            return
+        time.sleep(0.5)
 
 
 def _watch(records: Records, wanted: Filter, limit: int) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from funcatron.cli.console import print_json, print_table
 from funcatron.cli.options import json_option, read_settings, specs_argument
-from funcatron.registry import Function
+
+if TYPE_CHECKING:
+    from funcatron.registry import Function
 
 COLUMNS = ("FUNCTION", "ROUTE", "MODE", "TRIGGERS", "HANDLER")
 
@@ -28,7 +30,7 @@ def command(specs: Sequence[str], as_json: bool) -> None:
         print_table(COLUMNS, rows(registry))
 
 
-def rows(functions: Any) -> list[tuple[str, ...]]:
+def rows(functions: Iterable[Function]) -> list[tuple[str, ...]]:
     """Return a row for each function, in the order of COLUMNS."""
     return [
         (
@@ -48,7 +50,7 @@ def route(function: Function) -> str | None:
     return None if operation.route is None else f"{operation.method.upper()} {operation.route}"
 
 
-def trigger_line(kind: str, settings: Any) -> str:
+def trigger_line(kind: str, settings: Mapping[str, Any]) -> str:
     """Return a trigger in a few words: its kind and the setting that tells the most."""
     for telling in ("cron", "every", "name", "container", "type", "path"):
         if telling in settings:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from funcatron.cli.console import note, print_json
-from funcatron.cli.logging import log_to_stderr
+from funcatron.cli.console import log_to_stderr, print_json
 from funcatron.cli.options import json_option, read_settings, settings_options
 from funcatron.event import CloudEvent
 
@@ -76,7 +75,6 @@ def command(spec: str, function: str, given_input: Any, later: bool, event: Any,
 
 
 async def _invoke(app: Funcatron, function: str, given_input: dict[str, Any], as_json: bool) -> int:
-    await app.start()
     try:
         result = await app.invoke(function, given_input)
         body = await _body(result)
@@ -105,10 +103,10 @@ def _readable(body: bytes) -> Any:
 async def _dispatch(app: Funcatron, function: str, given_input: dict[str, Any]) -> int:
     await app.start()
     try:
-        execution = await app.dispatch(function, given_input, trigger="async")
+        execution, _ = await app.dispatch(function, given_input)
     finally:
         await app.stop()
-    print_json(execution.to_json())
+    print_json(app.show(execution))
     return 0
 
 
@@ -118,7 +116,5 @@ async def _publish(app: Funcatron, function: str, event: Any) -> int:
         executions = await app.apublish(CloudEvent.from_json(event), function=function)
     finally:
         await app.stop()
-    print_json([execution.to_json() for execution in executions])
-    if not executions:
-        note("this event was accepted before; nothing new was queued")
+    print_json([app.show(execution) for execution in executions])
     return 0

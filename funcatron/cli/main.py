@@ -8,7 +8,6 @@ A sub-command's module is imported when it is asked for, and not before: ``funca
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,8 +66,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli() -> None:
     """Functions described by OpenAPI: called over HTTP, later, by Celery, by a message or by a clock.
 
-    \b
-      funcatron new hello && cd hello && funcatron run openapi.yaml
+    To begin: funcatron new hello && cd hello && funcatron run openapi.yaml
     """
 
 
@@ -82,9 +80,6 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        code = 0
     except FuncatronError as error:
         click.echo(message_of(error), err=True)
         code = USAGE if isinstance(error, SettingsError) else FAILED
@@ -100,8 +95,3 @@ def message_of(error: FuncatronError) -> str:
 
 def _count(mistakes: int) -> str:
     return f"{mistakes} mistake{'s' * (mistakes != 1)}"
-
-
-def _forget_stdout() -> None:
-    """Whoever read our output has left (``| head``): nothing may be flushed to it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -47,7 +47,7 @@ def settings_options(*names: str) -> Callable[[F], F]:
     """Add an option for each of these settings; the command gets a ``settings`` argument made of them."""
 
     def add(function: F) -> F:
-        types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+        types = {field.name: _bare(field.type) for field in msgspec.structs.fields(Settings)}
         for name in reversed(dict.fromkeys(names)):
             function = _option(name, types[name])(function)
         return function
@@ -60,6 +60,11 @@ def _option(name: str, kind: Any) -> Callable[[F], F]:
     if kind is bool:
         flag = f"{flag}/--no-{name.replace('_', '-')}"
     return click.option(flag, name, type=_click_type(kind), default=None, metavar=_metavar(kind), help=HELP[name])
+
+
+def _bare(kind: Any) -> Any:
+    """Return the type without its bounds, which ``load_settings`` checks wherever a value comes from."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
 def _click_type(kind: Any) -> Any:

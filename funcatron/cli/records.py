@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+from funcatron.execution import State
+
 __all__ = ["Filter", "Outcome", "Records"]
 
 
@@ -16,7 +18,7 @@ class Filter:
     """Which executions; ``since`` and ``until`` are seconds since the epoch."""
 
     function: str | None = None
-    state: str | None = None
+    state: State | None = None
     trigger: str | None = None
     since: float | None = None
     until: float | None = None
@@ -56,3 +58,6 @@ class Records(Protocol):
 
     def redrive(self, execution_id: str) -> dict[str, Any]:
         """Queue it again; returns it as it is then."""
+
+    def close(self) -> None:
+        """Release what was opened; what was queued is published."""

@@ -70,6 +70,10 @@ class RemoteRecords:
         execution: dict[str, Any] = self._ask("POST", f"/executions/{execution_id}/redrive").json()
         return execution
 
+    def close(self) -> None:
+        """See Records."""
+        self._client.close()
+
     def _ask(self, method: str, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         answer = self._send(method, path, params)
         if answer.is_success:

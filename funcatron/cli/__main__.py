@@ -1,0 +1,5 @@
+"""``python -m funcatron.cli`` is ``funcatron``."""
+
+from funcatron.cli.main import main
+
+main()

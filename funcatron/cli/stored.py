@@ -1,0 +1,110 @@
+"""Executions from the store itself, whether or not a server runs."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from funcatron import plugins
+from funcatron.cli.records import Filter, Outcome
+from funcatron.codec import encode_json
+from funcatron.errors import FuncatronError
+from funcatron.execution import Execution, rfc3339
+from funcatron.ports import Dispatcher, ExecutionQuery, ExecutionStore
+from funcatron.redact import redact
+from funcatron.settings import Settings
+
+__all__ = ["StoredRecords"]
+
+
+class StoredRecords:
+    """The records in the store that the settings name; what is shown is redacted as the control API redacts."""
+
+    def __init__(self, settings: Settings, *, store: ExecutionStore | None = None) -> None:
+        self._settings = settings
+        self._store = store or _open(settings.store_url)
+
+    @cached_property
+    def _dispatcher(self) -> Dispatcher:
+        scheme = self._settings.broker_url.partition(":")[0]
+        made: Dispatcher = plugins.load("funcatron.dispatchers", scheme)(self._settings, self._store)
+        made.start()
+        return made
+
+    def page(self, wanted: Filter, limit: int, marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """See Records."""
+        query = ExecutionQuery(
+            function=wanted.function,
+            state=wanted.state,
+            trigger=wanted.trigger,
+            since=wanted.since,
+            until=wanted.until,
+            limit=limit,
+            marker=marker,
+        )
+        executions, following = self._store.list(query)
+        return [self._show(execution) for execution in executions], following
+
+    def get(self, execution_id: str) -> dict[str, Any]:
+        """See Records."""
+        return self._show(self._found(execution_id, self._store.get(execution_id)))
+
+    def result(self, execution_id: str) -> Outcome:
+        """See Records."""
+        execution = self._found(execution_id, self._store.get(execution_id))
+        if not execution.ended:
+            return Outcome(ended=False, status=202, body=b"")
+        kept = execution.result
+        if kept is None:
+            problem = execution.problem or {"title": execution.state, "status": 500}
+            return Outcome(ended=True, status=problem.get("status", 500), body=encode_json(problem))
+        if kept.base64 is not None:
+            return Outcome(ended=True, status=kept.status, body=b64decode(kept.base64))
+        empty = kept.body is None and kept.content_type is None
+        return Outcome(ended=True, status=kept.status, body=b"" if empty else encode_json(kept.body))
+
+    def logs(self, execution_id: str) -> list[dict[str, Any]]:
+        """See Records."""
+        self._found(execution_id, self._store.get(execution_id))
+        return [{**msgspec.to_builtins(line), "time": rfc3339(line.time)} for line in self._store.logs(execution_id)]
+
+    def cancel(self, execution_id: str) -> dict[str, Any]:
+        """See Records."""
+        execution = self._found(execution_id, self._store.cancel(execution_id))
+        self._dispatcher.withdraw(execution_id)
+        return self._show(execution)
+
+    def redrive(self, execution_id: str) -> dict[str, Any]:
+        """See Records."""
+        execution = self._found(execution_id, self._store.redrive(execution_id))
+        self._dispatcher.republish([execution])
+        return self._show(execution)
+
+    def close(self) -> None:
+        """See Records."""
+        if "_dispatcher" in self.__dict__:
+            self._dispatcher.stop()
+        self._store.close()
+
+    def _show(self, execution: Execution) -> dict[str, Any]:
+        shown = execution.to_json()
+        names = self._settings.redact
+        return {**shown, "input": redact(shown["input"], names), "result": redact(shown["result"], names)}
+
+    @staticmethod
+    def _found(execution_id: str, execution: Execution | None) -> Execution:
+        if execution is None:
+            raise FuncatronError(f"there is no execution {execution_id}")
+        return execution
+
+
+def _open(url: str) -> ExecutionStore:
+    """Open the store; a file that is not there is not made, since nobody has kept anything in it."""
+    if url.startswith("sqlite:///") and not (file := Path(url.removeprefix("sqlite:///"))).exists():
+        raise FuncatronError(f"there is no store at {file}; say where it is with --data-dir, --store or --url")
+    made: ExecutionStore = plugins.load("funcatron.stores", url.partition(":")[0])(url)
+    return made

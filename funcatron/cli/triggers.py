@@ -1,0 +1,21 @@
+"""``funcatron triggers``: triggers and clock alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from funcatron.cli.options import COMMON, read_settings, settings_options, specs_argument
+
+
+@click.command("triggers")
+@specs_argument
+@settings_options("shutdown_timeout", *COMMON)
+def command(specs: Sequence[str], **given: Any) -> int:
+    """Listen to queues and keep the clock, and look after what is on record: retries, lost workers, old records."""
+    from funcatron.app import Funcatron
+    from funcatron.cli.starting import serve
+
+    return serve(Funcatron(*specs, settings=read_settings(given)), "triggers")

@@ -1,0 +1,21 @@
+"""``funcatron worker``: workers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from funcatron.cli.options import COMMON, WORKER, read_settings, settings_options, specs_argument
+
+
+@click.command("worker")
+@specs_argument
+@settings_options(*WORKER, *COMMON)
+def command(specs: Sequence[str], **given: Any) -> int:
+    """Run executions alone: those that HTTP, triggers and Celery clients have queued."""
+    from funcatron.app import Funcatron
+    from funcatron.cli.starting import serve
+
+    return serve(Funcatron(*specs, settings=read_settings(given)), "worker")
