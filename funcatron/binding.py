@@ -320,7 +320,8 @@ def _match(
         elif name in fields:
             wanted["unpacked"].append(name)
         elif parameter.default is parameter.empty:
-            mistakes.append(_unfillable(operation, name, [*by_spelling, *bodies, *fields, *services, *RESERVED]))
+            offered = [*(slot.name for slot in slots), *bodies, *fields, *services, *RESERVED]
+            mistakes.append(_unfillable(operation, name, offered))
     return _Plan(
         keywords,
         body_keyword,
@@ -341,7 +342,7 @@ def _unfillable(operation: Operation, name: str, known: Iterable[str | None]) ->
 def _spellings_of(slots: Iterable[_Slot], body_name: str | None) -> dict[str, str]:
     """Return every accepted spelling to its argument name; exact names win over other spellings."""
     found: dict[str, str] = {}
-    slots = list(slots)
+    slots = tuple(slots)
     for slot in slots:
         found.setdefault(slot.name, slot.name)
     for slot in slots:

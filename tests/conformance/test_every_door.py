@@ -1,14 +1,13 @@
 """One contract on every door: the same arguments seen, the same outcome, in one process."""
 
-import sys
 from pathlib import Path
 
+import functions
 import pytest
 
 from funcatron.testing import assert_same_on_every_door
 
-HERE = Path(__file__).parent
-SPEC = HERE / "openapi.yaml"
+SPEC = Path(__file__).parent / "openapi.yaml"
 
 ORDER = {"name": "tea", "count": 2}
 NESTED = {"name": "ü—漢字\U0001f375", "count": 2**62, "price": 1.5, "note": None, "size": 2**70,
@@ -49,13 +48,10 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch):
-    monkeypatch.syspath_prepend(str(HERE))
-    yield
-    sys.modules.pop("functions", None)
-
-
 @pytest.mark.parametrize(("function", "arguments", "status"), CASES, ids=lambda value: str(value)[:40])
 def test_the_same_on_every_door(function, arguments, status):
-    assert assert_same_on_every_door(SPEC, function, arguments).status == status
+    assert assert_same_on_every_door(SPEC, function, arguments, setup=with_ledger).status == status
+
+
+def with_ledger(app):
+    app.services.register("ledger", functions.Ledger())
