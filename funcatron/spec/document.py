@@ -1,0 +1,91 @@
+"""An OpenAPI document, read, bundled, checked and understood: ``load`` makes one of a file, a URL or a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from funcatron.errors import Mistake, SpecError
+from funcatron.spec import checks, metaschema
+from funcatron.spec.operation import Operation
+from funcatron.spec.operations import READERS, operations
+from funcatron.spec.pointer import split
+from funcatron.spec.references import Bundle, follow
+from funcatron.spec.source import Source, read
+from funcatron.spec.structure import DIALECTS
+
+__all__ = ["Document", "load"]
+
+
+class Document:
+    """A valid document as one tree whose references are all local.
+
+    ``source`` is the file or URL as it was given, or ``<dict>``; ``version`` such as (3, 0); ``content`` the bundled
+    tree, not to be changed; ``base_path`` such as ``/v1``, or empty; ``folder`` where the file is, None for others;
+    ``files`` all that were read; ``operations`` in the document's order, webhooks last.
+    """
+
+    def __init__(self, bundle: Bundle, version: tuple[int, int]) -> None:
+        self._bundle = bundle
+        self.source = bundle.root.name
+        self.version = version
+        self.content: dict[str, Any] = bundle.tree
+        self.title: str = bundle.tree["info"]["title"]
+        self.files: tuple[Path, ...] = tuple(s.path for s in bundle.sources.values() if s.path is not None)
+        self.folder: Path | None = bundle.root.path and bundle.root.path.parent
+        reading = READERS[version](bundle.tree)
+        self.base_path: str = reading.base_path()
+        self.operations: tuple[Operation, ...] = operations(self, reading, DIALECTS[version])
+
+    def __repr__(self) -> str:
+        return f"Document({self.source!r})"
+
+    def resolve(self, ref: str) -> Any:
+        """Return what a local reference (``#/...``) stands for; references to references are followed.
+
+        Raises LookupError where it leads nowhere, which no reference of the document itself does.
+        """
+        return follow(self.content, {"$ref": ref})
+
+    def mistake(self, pointer: str, message: str) -> Mistake:
+        """Return a Mistake at a JSON Pointer into ``content``, with the file and line that it came from."""
+        return self._bundle.mistake(split(pointer), message)
+
+
+def load(source: str | Path | Mapping[str, Any]) -> Document:
+    """Read a document from a path (YAML or JSON), a file: or http(s): URL, or a dict, which is not changed.
+
+    OpenAPI 2.0 and 3.0 are read. Raises SpecError that lists every mistake, each with file, line and JSON Pointer.
+    """
+    root = read(source)
+    version = _version(root)
+    bundle = Bundle(root, DIALECTS[version])
+    bundle.complete()
+    mistakes = [*bundle.mistakes, *_mistakes(bundle, version)]
+    if mistakes:
+        raise SpecError(mistakes)
+    return Document(bundle, version)
+
+
+def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[Mistake]:
+    for finding in (*metaschema.check(version, bundle.tree), *checks.check(bundle, version)):
+        yield bundle.mistake(tuple(str(step) for step in finding.path), finding.message)
+
+
+def _version(root: Source) -> tuple[int, int]:
+    """Return (2, 0) or (3, 0) as the document says. Raises SpecError for others, and for what is no document."""
+    if not isinstance(root.tree, dict):
+        raise SpecError([root.mistake((), "not an OpenAPI document: it must be an object")])
+    given = {key: root.tree[key] for key in ("swagger", "openapi") if key in root.tree}
+    if len(given) != 1:
+        told = "both 'swagger' and 'openapi'" if given else "neither 'openapi: 3.0.x' nor 'swagger: \"2.0\"'"
+        raise SpecError([root.mistake((), f"not an OpenAPI document: it has {told}")])
+    ((key, value),) = given.items()
+    numbers = str(value).split(".")
+    if len(numbers) >= 2 and numbers[0].isdigit() and numbers[1].isdigit():
+        version = int(numbers[0]), int(numbers[1])
+        if version in DIALECTS and (version < (3, 0)) == (key == "swagger"):
+            return version
+    known = " and ".join(dialect.name for dialect in DIALECTS.values())
+    raise SpecError([root.mistake((key,), f"version {value!r} is not supported yet; {known} are")])

@@ -1,0 +1,185 @@
+"""References: several files become one tree in which every ``$ref`` is local and resolves.
+
+Nothing is dereferenced, so recursion survives: what another file holds is copied once to the place where its kind is
+kept (``components/schemas``, ``definitions``, ...) and the references point there. Where a copy came from is
+remembered, so that a mistake in it is reported in its own file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from copy import deepcopy
+from itertools import chain, count
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from funcatron.errors import Mistake, SpecError
+from funcatron.spec.pointer import Parts, find, join, split_fragment
+from funcatron.spec.source import Source, read_uri
+from funcatron.spec.structure import Dialect, walk
+
+__all__ = ["Bundle", "bundle", "follow"]
+
+
+class Bundle:
+    """One tree made of one or more sources; ``mistakes`` lists the references that lead nowhere."""
+
+    def __init__(self, root: Source, dialect: Dialect) -> None:
+        self.root = root
+        self.dialect = dialect
+        self.tree: dict[str, Any] = root.tree
+        for home in dialect.homes.values():  # what is malformed there is a mistake, reported when all is here
+            if not isinstance(_get(self.tree, home[:1]), dict | None):
+                raise SpecError([root.mistake(home[:1], "must be an object")])
+        self.sources: dict[str, Source] = {root.uri: root}
+        self.mistakes: list[Mistake] = []
+        self._unread: set[str] = set()
+        self._copies: dict[tuple[str, Parts, str], Parts] = {}
+        self._origins: dict[Parts, tuple[Source, Parts]] = {}
+
+    def origin(self, parts: Parts) -> tuple[Source, Parts]:
+        """Return the source of a node of the tree, and its place there."""
+        for length in range(len(parts), 0, -1):
+            if parts[:length] in self._origins:
+                source, way = self._origins[parts[:length]]
+                return source, way + parts[length:]
+        return self.root, parts
+
+    def mistake(self, parts: Parts, message: str) -> Mistake:
+        """Return a Mistake at a node of the tree, with the file and line that it came from."""
+        source, way = self.origin(parts)
+        return source.mistake(way, message)
+
+    def complete(self) -> None:
+        """Bring in all that is referenced, then check that every reference leads somewhere."""
+        references: list[tuple[dict[str, Any], Parts]] = []
+        seen: set[tuple[str, Parts]] = set()
+        waiting: list[tuple[str, Parts]] = [("document", ())]
+        while waiting:
+            wanted, parts = waiting.pop()
+            if (wanted, parts) in seen:
+                continue
+            for kind, node, place in walk(self.dialect, wanted, _get(self.tree, parts), parts):
+                if (kind, place) in seen:
+                    continue
+                seen.add((kind, place))
+                if isinstance(node.get("$ref"), str) and kind in self.dialect.homes:
+                    target = self._localise(kind, node, place)
+                    if target is not None:
+                        references.append((node, place))
+                        waiting.append((kind, target))
+        for node, place in references:
+            self._check(node, place)
+
+    def _localise(self, kind: str, node: dict[str, Any], place: Parts) -> Parts | None:
+        """Make one reference local and return the parts that it leads to, None where that is a mistake."""
+        source, way = self.origin(place)
+        uri, fragment = urldefrag(node["$ref"])
+        way = (*way, "$ref")
+        try:
+            target = split_fragment(fragment)
+        except ValueError:
+            self._note(source, way, f"{node['$ref']!r} has no valid JSON Pointer after the #")
+            return None
+        if uri == "" and source is self.root:
+            return target
+        other = self._source(source, uri, way) if uri else source
+        if other is None:
+            return None
+        if other is not self.root:
+            try:
+                target = self._copy(kind, other, target)
+            except LookupError:
+                self._note(source, way, f"{node['$ref']!r} leads to nothing in {other.name}")
+                return None
+        node["$ref"] = "#" + _fragment(target)
+        return target
+
+    def _source(self, source: Source, uri: str, way: Parts) -> Source | None:
+        absolute, name = source.refer(uri)
+        if absolute in self._unread:
+            return None
+        if absolute not in self.sources:
+            scheme = urlsplit(absolute).scheme
+            if scheme not in ("file", "http", "https"):
+                self._note(source, way, f"{uri!r} is neither a file nor an http(s) URL")
+                return None
+            if scheme == "file" and not source.uri.startswith("file:"):
+                self._note(source, way, f"{uri!r}: a document from a URL may not reach for local files")
+                return None
+            try:
+                self.sources[absolute] = read_uri(absolute, name)
+            except SpecError as error:
+                self._unread.add(absolute)
+                for mistake in error.mistakes:
+                    # What cannot be read at all is the fault of the one who refers to it.
+                    at_fault = mistake.line is None and mistake.pointer == ""
+                    self.mistakes.append(source.mistake(way, f"{name} {mistake.message}") if at_fault else mistake)
+                return None
+        return self.sources[absolute]
+
+    def _copy(self, kind: str, other: Source, way: Parts) -> Parts:
+        """Return where the tree keeps the copy of another source's node. Raises LookupError where there is no node."""
+        key = (other.uri, way, kind)
+        if key not in self._copies:
+            node = deepcopy(find(other.tree, way))
+            home = self.dialect.homes[kind]
+            shelf: dict[str, Any] = self.tree
+            for part in home:
+                shelf = shelf.setdefault(part, {})
+            name = _free_name(shelf, way[-1] if way else PurePosixPath(unquote(urlsplit(other.uri).path)).stem)
+            shelf[name] = node
+            self._copies[key] = (*home, name)
+            self._origins[*home, name] = (other, way)
+        return self._copies[key]
+
+    def _check(self, node: dict[str, Any], place: Parts) -> None:
+        try:
+            follow(self.tree, node)
+        except LookupError:
+            self._note(*self.origin((*place, "$ref")), f"{node['$ref']!r} leads to nothing")
+        except RecursionError:
+            self._note(*self.origin((*place, "$ref")), f"{node['$ref']!r} leads to itself")
+
+    def _note(self, source: Source, way: Parts, message: str) -> None:
+        self.mistakes.append(source.mistake(way, message))
+
+
+def _free_name(taken: Container[str], wish: str) -> str:
+    wish = re.sub(r"[^A-Za-z0-9._-]+", "_", wish) or "_"
+    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)
+
+
+def bundle(root: Source, dialect: Dialect) -> Bundle:
+    """Bundle a source, whose tree is a mapping, with all that it refers to; the source's tree is changed."""
+    bundled = Bundle(root, dialect)
+    bundled.complete()
+    return bundled
+
+
+def follow(tree: Any, node: Any) -> Any:
+    """Return what a node stands for: itself, or what its chain of local references ends at.
+
+    Raises LookupError where it leads nowhere, RecursionError where it never ends.
+    """
+    seen = set()
+    while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+        if node["$ref"] in seen:
+            raise RecursionError(node["$ref"])
+        seen.add(node["$ref"])
+        node = find(tree, split_fragment(node["$ref"][1:]))
+    return node
+
+
+def _get(tree: Any, parts: Parts) -> Any:
+    try:
+        return find(tree, parts)
+    except LookupError:
+        return None
+
+
+def _fragment(parts: Parts) -> str:
+    """Return a pointer as a URI fragment. Only what RFC 3986 forbids is encoded, so that names stay readable."""
+    return re.sub(r"[^\w/~.!$&'()*+,;=:@?-]", lambda m: "".join(f"%{b:02X}" for b in m[0].encode()), join(parts))
