@@ -1,0 +1,246 @@
+"""The control API's handlers: openapi/funcatron_openapi/control.yaml, served as any other document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funcatron.errors import InvalidInput, Problem, TransitionError, UnknownFunction, Violation
+from funcatron.execution import Execution, rfc3339
+from funcatron.http.access import CallerCheck
+from funcatron.http.call import Call
+from funcatron.http.events import read_events
+from funcatron.http.later import accepted, show
+from funcatron.http.metrics import CONTENT_TYPE, Metrics
+from funcatron.http.prefer import MAX_WAIT
+from funcatron.http.waiting import result_of, wait_for_end
+from funcatron.invocation import Result
+from funcatron.ports import ExecutionQuery
+from funcatron.registry import Function, Registry, build_registry
+from funcatron.spec.document import load
+
+if TYPE_CHECKING:
+    from funcatron.app import Funcatron
+
+__all__ = ["CALL", "ControlHandlers", "control_registry"]
+
+CALL = "call"
+"""Where a control handler finds its Call: in ``context_``, under this name."""
+
+
+def control_registry(funcatron: Funcatron, metrics: Metrics) -> Registry:
+    """Return the functions of the control API, bound to their handlers; no user's function is among them."""
+    handlers = ControlHandlers(funcatron, metrics)
+    document = load(Path(str(files("funcatron_openapi"))) / "control.yaml")
+    return build_registry([document], handlers=handlers.find)
+
+
+class ControlHandlers:
+    """One method for each operation, named as in the document after ``funcatron.control.``."""
+
+    def __init__(self, funcatron: Funcatron, metrics: Metrics) -> None:
+        self._funcatron = funcatron
+        self._metrics = metrics
+        self._callers = CallerCheck(funcatron.registry.functions)
+
+    def find(self, name: str) -> Callable[..., Any] | None:
+        """Return the handler of an operation."""
+        found: Callable[..., Any] | None = getattr(self, name.removeprefix("funcatron.control."), None)
+        return found
+
+    # Executions
+
+    async def list_executions(
+        self,
+        context_: Any,
+        limit: int,
+        function: str | None = None,
+        state: Any = None,
+        trigger: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        marker: str | None = None,
+    ) -> Any:
+        """One page of records, newest first."""
+        query = ExecutionQuery(
+            function=function,
+            state=state,
+            trigger=trigger,
+            since=_seconds("/query/since", since),
+            until=_seconds("/query/until", until),
+            limit=limit,
+            marker=marker,
+        )
+        if marker is not None and await self._ask(self._funcatron.store.get, marker) is None:
+            raise InvalidInput([Violation("/query/marker", "is no marker that was answered as next")])
+        page, after = await self._ask(self._funcatron.store.list, query)
+        root = _call(context_).root_path
+        return {"executions": [show(self._funcatron, execution, root) for execution in page], "next": after}
+
+    async def create_execution(self, body: Mapping[str, Any], context_: Any) -> Any:
+        """Dispatch a call; wait for its end where that is asked for."""
+        call = _call(context_)
+        function = self._function(body["function"])
+        execution, _ = await self._funcatron.dispatch(function, body.get("input") or {})
+        self._metrics.accepted(function.name, execution.trigger)
+        wait = MAX_WAIT if body.get("sync") else call.preferences.wait
+        if wait is not None:
+            execution = await wait_for_end(self._funcatron.store, execution, wait, call.receive)
+        if execution.ended:
+            return show(self._funcatron, execution, call.root_path), 200
+        return accepted(self._funcatron, execution, call.root_path, {})
+
+    async def get_execution(self, id: str, context_: Any) -> Any:  # noqa: A002 - the parameter's name
+        """One record."""
+        return show(self._funcatron, await self._find(id, context_), _call(context_).root_path)
+
+    async def get_result(self, id: str, context_: Any) -> Result:  # noqa: A002
+        """The handler's own answer, or 202."""
+        call = _call(context_)
+        execution = await self._find(id, context_)
+        if call.preferences.wait is not None:
+            execution = await wait_for_end(self._funcatron.store, execution, call.preferences.wait, call.receive)
+        if execution.ended:
+            return result_of(execution)
+        return accepted(self._funcatron, execution, call.root_path, {})
+
+    async def get_logs(self, id: str, context_: Any) -> Any:  # noqa: A002
+        """What was logged while it ran."""
+        execution = await self._find(id, context_)
+        lines = await self._ask(self._funcatron.store.logs, execution.id)
+        return {
+            "logs": [
+                {
+                    "time": rfc3339(line.time),
+                    "level": line.level,
+                    "logger": line.logger,
+                    "message": line.message,
+                    "attempt": line.attempt,
+                }
+                for line in lines
+            ]
+        }
+
+    async def cancel_execution(self, id: str, context_: Any) -> Any:  # noqa: A002
+        """Move to cancelled, and ask its worker to stop."""
+        await self._find(id, context_)
+        cancelled = await self._change(self._funcatron.store.cancel, id)
+        await self._ask(self._funcatron.dispatcher.withdraw, id)
+        return show(self._funcatron, cancelled, _call(context_).root_path)
+
+    async def redrive_execution(self, id: str, context_: Any) -> Result:  # noqa: A002
+        """Move back to queued, and publish."""
+        redriven = await self._change(self._funcatron.store.redrive, id)
+        await self._ask(self._funcatron.dispatcher.republish, [redriven])
+        return accepted(self._funcatron, redriven, _call(context_).root_path, {})
+
+    # Functions and events
+
+    async def list_functions(self) -> Any:
+        """Every function of the user's documents."""
+        described: dict[str, list[dict[str, str]]] = {}
+        for bound in self._funcatron.triggers:
+            line = {"kind": bound.kind, "description": bound.trigger.describe()}
+            described.setdefault(bound.function.name, []).append(line)
+        return {"functions": [_describe(f, described.get(f.name, [])) for f in self._funcatron.registry]}
+
+    async def publish_events(self, context_: Any, body: Any = None) -> Any:
+        """Give each event to the functions that want it."""
+        call = _call(context_)
+        executions: list[Execution] = []
+        for event in read_events(call.headers, body):
+            found = await self._funcatron.apublish(event)
+            for execution in found:
+                self._metrics.accepted(execution.function, execution.trigger)
+            executions += found
+        return {"executions": [show(self._funcatron, execution, call.root_path) for execution in executions]}, 202
+
+    # For those who run the server
+
+    async def live(self) -> Any:
+        """The process answers."""
+        return {"status": "ok"}
+
+    async def ready(self) -> Any:
+        """The store answers; Unavailable becomes 503."""
+        await self._ask(self._funcatron.store.counts)
+        return {"status": "ok"}
+
+    async def metrics(self) -> Result:
+        """Prometheus' text format."""
+        return Result(body=await self._ask(self._metrics.render), content_type=CONTENT_TYPE)
+
+    # What they share
+
+    async def _find(self, execution_id: str, context: Any) -> Execution:
+        found: Execution | None = await self._ask(self._funcatron.store.get, execution_id)
+        if found is None:
+            raise _unknown(execution_id)
+        await self._callers.admit(_call(context), found)
+        return found
+
+    async def _change(self, change: Callable[[str], Execution | None], execution_id: str) -> Execution:
+        try:
+            changed: Execution | None = await self._ask(change, execution_id)
+        except TransitionError as error:
+            raise Problem(409, detail=str(error)) from None
+        if changed is None:
+            raise _unknown(execution_id)
+        return changed
+
+    def _function(self, name: str) -> Function:
+        try:
+            if name in self._funcatron.registry.internal:
+                raise UnknownFunction(f"no function is called {name!r}")
+            return self._funcatron.registry.get(name)
+        except UnknownFunction as error:
+            raise InvalidInput([Violation("/body/function", str(error))]) from None
+
+    @staticmethod
+    async def _ask(blocking: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.to_thread(partial(blocking, *args))
+
+
+def _call(context: Mapping[str, Any]) -> Call:
+    call: Call = context[CALL]
+    return call
+
+
+def _unknown(execution_id: str) -> Problem:
+    return Problem(404, detail=f"there is no execution {execution_id}")
+
+
+def _seconds(pointer: str, text: str | None) -> float | None:
+    """Return an RFC 3339 time in seconds since the epoch."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise ValueError("it has no offset from UTC")
+        return time.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput([Violation(pointer, f"{text!r} is not an RFC 3339 time: {error}")]) from None
+
+
+def _describe(function: Function, triggers: list[dict[str, str]]) -> dict[str, Any]:
+    operation = function.operation
+    return {
+        "name": function.name,
+        "summary": operation.summary,
+        "tags": list(operation.tags),
+        "method": operation.method,
+        "route": operation.route,
+        "mode": operation.extension.mode,
+        "queue": operation.extension.queue,
+        "timeout": operation.extension.timeout,
+        "async_timeout": operation.extension.async_timeout,
+        "handler": function.handler_name,
+        "document": operation.document.source,
+        "triggers": triggers,
+    }

@@ -1,0 +1,106 @@
+"""Calls that are answered later: 202 once they are durable, the handler's own answer for those who wait.
+
+Source: RFC 7240 (Prefer), RFC 9110 section 15.3.3 (202), draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from funcatron.codec import encode_input, encode_json
+from funcatron.errors import Problem, Unavailable
+from funcatron.execution import Execution
+from funcatron.http.call import Call
+from funcatron.http.waiting import result_of, wait_for_end
+from funcatron.invocation import Result
+
+if TYPE_CHECKING:
+    from funcatron.app import Funcatron
+
+__all__ = ["Later", "accepted", "show"]
+
+RETRY_AFTER = 1
+"""Seconds after which a client may ask for the result."""
+CONTROL = "/_funcatron"
+
+
+class Later:
+    """Dispatches calls; at most ``settings.max_queued`` of them are being stored at a time."""
+
+    def __init__(self, funcatron: Funcatron) -> None:
+        self._funcatron = funcatron
+        self._storing = 0
+
+    async def answer(self, call: Call) -> Result:
+        """Accept a call whose arguments were checked. Raises Problem (409, 413, 422) and Unavailable."""
+        execution = await self._accept(call)
+        wait = call.preferences.wait
+        if wait is not None:
+            execution = await wait_for_end(self._funcatron.store, execution, wait, call.receive)
+        applied = call.preferences.applied
+        headers = {"Preference-Applied": applied} if applied else {}
+        if wait is not None and execution.ended:
+            result = result_of(execution)
+            return msgspec.structs.replace(result, headers={**result.headers, **headers})
+        return accepted(self._funcatron, execution, call.root_path, headers)
+
+    async def _accept(self, call: Call) -> Execution:
+        key = call.headers.get("idempotency-key")
+        with self._admitted():
+            execution, new = await self._funcatron.dispatch(
+                call.function,
+                call.arguments,
+                headers=_kept(call),
+                principal=call.principal,
+                idempotency_key=key,
+                checked=True,
+            )
+        if not new and key is not None and execution.input != encode_input(call.arguments):
+            raise Problem(
+                422, "Idempotency-Key reused", f"the Idempotency-Key {key!r} came with another payload before"
+            )
+        return execution
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        limit = self._funcatron.settings.max_queued
+        if self._storing >= limit:
+            raise Unavailable(f"{limit} calls are waiting to be stored", retry_after=RETRY_AFTER)
+        self._storing += 1
+        try:
+            yield
+        finally:
+            self._storing -= 1
+
+
+def accepted(funcatron: Funcatron, execution: Execution, root_path: str, headers: Mapping[str, str]) -> Result:
+    """Return the 202 of an execution: where it is, when to ask, and its record."""
+    shown = show(funcatron, execution, root_path)
+    location = shown["links"]["self"]
+    return Result(
+        value=shown,
+        status=202,
+        headers={"Location": location, "Retry-After": str(RETRY_AFTER), **headers},
+        body=encode_json(shown),
+        content_type="application/json",
+    )
+
+
+def show(funcatron: Funcatron, execution: Execution, root_path: str) -> dict[str, Any]:
+    """Return a record as clients see it, redacted, its links below the path where a proxy mounted the server."""
+    shown = funcatron.show(execution)
+    if root_path:
+        shown["links"] = {name: root_path + link for name, link in shown["links"].items()}
+    return shown
+
+
+def _kept(call: Call) -> dict[str, str]:
+    """The headers that go on record; the URL too, where a callback may ask for it (``{$url}``)."""
+    headers = {name: value for name, value in call.headers.items() if name != "x-funcatron-url"}
+    if call.function.operation.callbacks:
+        headers["x-funcatron-url"] = call.url
+    return headers

@@ -1,0 +1,94 @@
+"""Every refusal that is not a function's own, as problem+json: connexion's, the router's, and the unforeseen.
+
+Source: RFC 9457 (problem details), RFC 9110 (section 15.5.6: a 405 says what is allowed; 15.5.2: a 401 what to send).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.exceptions import HTTPException
+
+from funcatron.errors import Problem
+from funcatron.execution import new_id
+from funcatron.http.respond import problem_result
+from funcatron.http.security import challenges
+from funcatron.registry import Function
+
+__all__ = ["Refusals"]
+
+logger = logging.getLogger("funcatron.http")
+
+
+class Refusals:
+    """connexion's error handlers; ``functions`` are all that are served, ``methods`` their routes."""
+
+    def __init__(self, functions: Mapping[str, Function], methods: Sequence[tuple[re.Pattern[str], str]]) -> None:
+        self._functions = functions
+        self._methods = methods
+
+    async def refuse(self, request: ConnexionRequest, error: HTTPException) -> ConnexionResponse:
+        """Answer what connexion, starlette or a security function refuses."""
+        headers = {str(name): str(value) for name, value in dict(error.headers or {}).items()}
+        detail = getattr(error, "detail", None)
+        if error.status_code == 405:
+            headers["Allow"] = self._allow(request.scope, headers.get("Allow", ""))
+            detail = f"{request.scope['method']} is not possible here; allowed are: {headers['Allow']}"
+        if error.status_code == 404 and detail in (None, "Not Found"):
+            detail = f"nothing is served at {request.scope['path']}"
+        if error.status_code == 401 and "www-authenticate" not in {name.lower() for name in headers}:
+            headers |= self._challenge(request.scope)
+        extensions = getattr(error, "ext", None)
+        problem = Problem(
+            error.status_code,
+            getattr(error, "title", None),
+            detail,
+            type=getattr(error, "type", None) or "about:blank",
+            headers=headers,
+            **(extensions if isinstance(extensions, dict) else {}),
+        )
+        if error.status_code >= 500:
+            self._log(request.scope, problem, error)
+        return _response(problem)
+
+    async def fail(self, request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+        """Answer what nobody foresaw: 500, the traceback in the log under the id that the answer names."""
+        problem = Problem(500, detail="the server failed; the log has the reason under this id")
+        self._log(request.scope, problem, error)
+        return _response(problem)
+
+    @staticmethod
+    def _log(scope: Mapping[str, Any], problem: Problem, error: Exception) -> None:
+        failure_id = problem.extensions["execution"] = new_id()
+        logger.error("%s %s failed (execution %s)", scope["method"], scope["path"], failure_id, exc_info=error)
+
+    def _allow(self, scope: Mapping[str, Any], known: str) -> str:
+        """Return all methods of a path; the router names those of one operation only."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        methods = {method for pattern, method in self._methods if pattern.fullmatch(path)}
+        methods |= {method.strip() for method in known.split(",") if method.strip()}
+        if "GET" in methods:
+            methods.add("HEAD")
+        return ", ".join(sorted(methods))
+
+    def _challenge(self, scope: Mapping[str, Any]) -> dict[str, str]:
+        name = scope.get("extensions", {}).get(ROUTING_CONTEXT, {}).get("operation_id")
+        function = self._functions.get(name) if name else None
+        asked = challenges(function.operation) if function is not None else None
+        return {"WWW-Authenticate": asked} if asked else {}
+
+
+def _response(problem: Problem) -> ConnexionResponse:
+    result = problem_result(problem)
+    return ConnexionResponse(
+        status_code=result.status,
+        mimetype=result.content_type,
+        content_type=result.content_type,
+        body=result.body,
+        headers=dict(result.headers),
+    )

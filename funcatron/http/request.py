@@ -1,0 +1,237 @@
+"""From an HTTP request to a function's arguments: parameters of every location and style, and the body.
+
+Everything that depends on the operation alone is compiled once, at start. What cannot be decoded is a violation;
+whether the rest is valid is the Binder's to say, as on every door.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from starlette.datastructures import UploadFile
+from starlette.types import Receive, Scope
+
+from funcatron.binding import is_json
+from funcatron.errors import InvalidInput, Violation
+from funcatron.http.body import BodyReader
+from funcatron.http.content import read_json
+from funcatron.http.shapes import shape_of
+from funcatron.http.stream import RequestStream
+from funcatron.http.styles import DECODERS, Pairs, Read, compile_reader, pairs_of
+from funcatron.registry import Function
+from funcatron.spec.lowering import route_names
+from funcatron.spec.operation import Parameter
+from funcatron.types import MISSING, Location
+
+__all__ = ["Decoded", "RequestDecoder", "header_map"]
+
+_TEMPLATE = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a request says: arguments by name, the body's media type, and what could not be decoded.
+
+    ``files`` are to be closed when the call is over.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    media_type: str | None = None
+    violations: list[Violation] = field(default_factory=list)
+    files: list[UploadFile] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Release the uploaded files."""
+        for file in self.files:
+            file.file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One parameter's way from the wire to its argument."""
+
+    argument: str
+    pointer: str
+    read: Read
+
+
+class RequestDecoder:
+    """Decodes requests of one function."""
+
+    def __init__(self, function: Function, max_body: int) -> None:
+        operation, binder = function.operation, function.binder
+        self._limit = max_body
+        self._path = PathTemplate(operation.route or "/", route_names(operation.path))
+        self._readers: dict[Location, list[_Reader]] = {"path": [], "query": [], "header": [], "cookie": []}
+        for parameter in operation.parameters:
+            argument = binder.arguments.get((parameter.location, parameter.name))
+            if argument is not None:
+                read = _compile(function, parameter)
+                self._readers[parameter.location].append(_Reader(argument, _pointer(parameter), read))
+        self._body_argument = binder.body_argument
+        self._body = None if operation.body is None else BodyReader(operation.document, operation.body, max_body)
+
+    async def decode(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Decoded:
+        """Return what the request says; ``headers`` come from ``header_map``.
+
+        Raises Problem 413 or 415 for a body that is not accepted, ClientDisconnect.
+        """
+        decoded = Decoded()
+        for location, readers in self._readers.items():
+            if readers:
+                self._parameters(location, readers, scope, headers, decoded)
+        if self._body is not None and self._body_argument is not None:
+            try:
+                body = await self._body.read(RequestStream(receive, headers, self._limit), headers)
+            except InvalidInput as invalid:
+                decoded.violations += invalid.violations
+            else:
+                decoded.media_type, decoded.files = body.media_type, body.files
+                if body.value is not MISSING:
+                    decoded.arguments[self._body_argument] = body.value
+        return decoded
+
+    def _parameters(
+        self, location: Location, readers: list[_Reader], scope: Scope, headers: Mapping[str, str], decoded: Decoded
+    ) -> None:
+        try:
+            pairs = self._pairs(location, scope, headers)
+        except UnicodeDecodeError as error:
+            decoded.violations.append(Violation(f"/{location}", f"is not UTF-8: {error.reason}"))
+            return
+        for reader in readers:
+            try:
+                value = reader.read(pairs)
+            except UnicodeDecodeError as error:
+                decoded.violations.append(Violation(reader.pointer, f"is not UTF-8: {error.reason}"))
+            except InvalidInput as invalid:
+                decoded.violations += invalid.violations
+            else:
+                if value is not MISSING:
+                    decoded.arguments[reader.argument] = value
+
+    def _pairs(self, location: Location, scope: Scope, headers: Mapping[str, str]) -> Pairs:
+        match location:
+            case "query":
+                query: bytes = scope["query_string"]
+                return pairs_of(query.decode()) if query else {}
+            case "path":
+                return self._path.match(scope)
+            case "header":
+                return {name: [value] for name, value in headers.items()}
+            case "cookie":
+                return cookie_pairs(headers.get("cookie", ""))
+
+
+class PathTemplate:
+    """Finds a path's parameters as they stand in the URL, still percent-encoded (routing has seen them decoded)."""
+
+    def __init__(self, route: str, router_names: Mapping[str, str]) -> None:
+        self._router_names = router_names
+        self._segments = route.split("/")[1:]
+        self._patterns = {
+            index: (_names(segment), _pattern(segment))
+            for index, segment in enumerate(self._segments)
+            if _names(segment)
+        }
+
+    def match(self, scope: Scope) -> Pairs:
+        """Return each parameter's text; that of the router where a parameter spans segments (``format: path``)."""
+        raw: bytes | None = scope.get("raw_path")
+        segments = (raw.decode("latin-1") if raw else quote(scope["path"])).split("/")[-len(self._segments) :]
+        found = self._routed(scope.get("path_params", {}))
+        if len(segments) == len(self._segments):
+            for index, (names, pattern) in self._patterns.items():
+                matched = pattern.fullmatch(segments[index])
+                if matched is not None:
+                    found.update({name: [matched[group + 1]] for group, name in enumerate(names)})
+        return found
+
+    def _routed(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The router's own values, encoded again."""
+        return {
+            name: [quote(str(values[router_name]), safe="")]
+            for router_name, name in self._router_names.items()
+            if router_name in values
+        }
+
+
+def _names(segment: str) -> list[str]:
+    return _TEMPLATE.findall(segment)
+
+
+def _pattern(segment: str) -> re.Pattern[str]:
+    literals = _TEMPLATE.split(segment)
+    return re.compile(
+        "".join(
+            "(.+?)" if index % 2 else re.escape(quote(literal, safe="/:@!$&'()*+,;=~"))
+            for index, literal in enumerate(literals)
+        )
+    )
+
+
+def _compile(function: Function, parameter: Parameter) -> Read:
+    name = parameter.name.lower() if parameter.location == "header" else parameter.name
+    decode = DECODERS[parameter.location]
+    if parameter.media_type is not None:
+        return _content_reader(name, _pointer(parameter), parameter.media_type, decode)
+    shape = shape_of(function.operation.document, parameter.schema)
+    others = {p.name for p in function.operation.parameters if p.location == parameter.location} - {parameter.name}
+    read = compile_reader(name, parameter.style, shape, explode=parameter.explode, decode=decode, others=others)
+    if parameter.allow_empty and shape.kinds and "string" not in shape.kinds:
+        return _flag(name, read)
+    return read
+
+
+def _content_reader(name: str, pointer: str, media_type: str, decode: Any) -> Read:
+    """``content`` instead of ``schema``: the text is a whole document of that media type."""
+
+    def read(pairs: Pairs) -> Any:
+        texts = pairs.get(name)
+        if not texts:
+            return MISSING
+        text = decode(texts[-1])
+        return read_json(text.encode(), pointer) if is_json(media_type) else text
+
+    return read
+
+
+def _flag(name: str, read: Read) -> Read:
+    """``allowEmptyValue``: an empty text that cannot be a value counts as not given."""
+    return lambda pairs: MISSING if pairs.get(name) == [""] else read(pairs)
+
+
+def _pointer(parameter: Parameter) -> str:
+    return f"/{parameter.location}/" + parameter.name.replace("~", "~0").replace("/", "~1")
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    """Return the request's headers by name in lower case; several of one name are joined (RFC 9110 section 5.3).
+
+    A value that is not UTF-8 is read as ISO 8859-1.
+    """
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        if name in headers:
+            value = headers[name] + ("; " if name == "cookie" else ", ") + value
+        headers[name] = value
+    return headers
+
+
+def cookie_pairs(header: str) -> dict[str, list[str]]:
+    """Return the cookies of a Cookie header (RFC 6265 section 5.4), values without their quotes."""
+    pairs: dict[str, list[str]] = {}
+    for part in header.split(";"):
+        name, separator, value = part.partition("=")
+        if separator and name.strip():
+            pairs.setdefault(name.strip(), []).append(value.strip().removeprefix('"').removesuffix('"'))
+    return pairs

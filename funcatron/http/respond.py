@@ -1,0 +1,103 @@
+"""From a Result to ASGI messages: the one place that writes answers.
+
+Source: RFC 9110 (sections 6.4.1 and 15 on answers without content), RFC 9457 (problem details), ASGI 3.0 (HTTP).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from funcatron.codec import encode_json
+from funcatron.errors import Problem
+from funcatron.invocation import Result
+
+__all__ = ["problem_result", "send_result"]
+
+logger = logging.getLogger("funcatron.http")
+
+PROBLEM_JSON = "application/problem+json"
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 section 5.6.2
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "keep-alive"})
+Headers = list[tuple[bytes, bytes]]
+
+
+def problem_result(problem: Problem) -> Result:
+    """Return a refusal as a Result, for what is refused before a function is reached."""
+    members = problem.to_json()
+    return Result(
+        value=members,
+        status=problem.status,
+        headers=problem.headers,
+        body=encode_json(members),
+        content_type=PROBLEM_JSON,
+        failure="handler",
+    )
+
+
+async def send_result(result: Result, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a Result as the answer to a request.
+
+    HEAD, 1xx, 204 and 304 go without content; a header that HTTP cannot carry turns the answer into a 500, with the
+    header named in the log.
+    """
+    try:
+        headers = _headers(result.headers)
+    except ValueError as error:
+        logger.error("%s %s: %s", scope["method"], scope["path"], error)
+        result = problem_result(Problem(500, detail="the answer has a header that HTTP cannot carry"))
+        headers = []
+    empty = result.status < 200 or result.status in (204, 304)
+    if result.content_type is not None and not empty:
+        headers.append((b"content-type", _value("content-type", result.content_type)))
+    if isinstance(result.body, bytes):
+        if not empty:
+            headers.append((b"content-length", str(len(result.body)).encode()))
+        await send({"type": "http.response.start", "status": result.status, "headers": headers})
+        bare = empty or scope["method"] == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if bare else result.body})
+        return
+    await send({"type": "http.response.start", "status": result.status, "headers": headers})
+    await _stream(result.body, send, bare=empty or scope["method"] == "HEAD")
+
+
+async def _stream(chunks: AsyncIterator[bytes], send: Send, *, bare: bool) -> None:
+    """Send a stream; it is closed in every case, so that the handler's ``finally`` and its services run."""
+    try:
+        if not bare:
+            async for chunk in chunks:
+                if chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _headers(headers: Mapping[str, str]) -> Headers:
+    """Return the headers for the wire; framing is this module's own. Raises ValueError naming what cannot be sent."""
+    found = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower in _FRAMING:
+            continue
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not the name of a header")
+        found.append((lower.encode(), _value(name, str(value))))
+    return found
+
+
+def _value(name: str, value: str) -> bytes:
+    """Encode a header's value: ISO 8859-1 where that is possible, else UTF-8 (RFC 9110 section 5.5)."""
+    value = value.strip(" \t")
+    if _UNSAFE.search(value):
+        raise ValueError(f"the header {name} has a line break or a control character in its value {value!r}")
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()

@@ -1,0 +1,121 @@
+"""How connexion reaches our functions: one Resolver, one RoutedMiddleware, and documents that it can route.
+
+connexion routes, authenticates and keeps the request's context. Its own handling of operations (arguments, validation,
+answers) is what ``FunctionMiddleware`` takes the place of, at the end of its stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.operations import AbstractOperation
+from connexion.resolver import Resolution, Resolver
+from connexion.spec import Specification
+from starlette.types import ASGIApp
+
+from funcatron.registry import Function
+
+__all__ = ["ChainedRouting", "FunctionMiddleware", "FunctionResolver", "allowed_methods", "routable"]
+
+_PARAMETER = re.compile(r"\{([^{}]+)\}")
+
+
+class FunctionResolver(Resolver):  # type: ignore[misc]
+    """Resolves an operation to its function, by name."""
+
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        super().__init__()
+        self._functions = functions
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        """Return the handler, under the function's name."""
+        function = self._functions[operation.operation_id]
+        return Resolution(function.handler, function.name)
+
+
+class FunctionAPI(RoutedAPI):  # type: ignore[misc]
+    """The functions of one document."""
+
+    def __init__(self, *args: Any, endpoints: Mapping[str, ASGIApp], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._endpoints = endpoints
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+        """Return the endpoint of an operation's function."""
+        return self._endpoints[operation.operation_id]
+
+
+class FunctionMiddleware(RoutedMiddleware):  # type: ignore[misc]
+    """The end of the line for every operation; what is no operation goes on."""
+
+    api_cls = FunctionAPI
+
+    def __init__(self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp]) -> None:
+        super().__init__(app)
+        self._endpoints = endpoints
+
+    def add_api(self, specification: Specification, **kwargs: Any) -> FunctionAPI:
+        """Register a document."""
+        api: FunctionAPI = super().add_api(specification, endpoints=self._endpoints, **kwargs)
+        return api
+
+
+class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
+    """connexion's routing, where any number of documents may share a base path (connexion loses all but two)."""
+
+    def add_api(self, specification: Specification, base_path: str | None = None, **kwargs: Any) -> None:
+        """Register a document behind those that have its base path already."""
+        mounts: list[Any] = list(self.router.routes)
+        defaults = [mount.app.default for mount in mounts]
+        super().add_api(specification, base_path=base_path, **kwargs)
+        same = [index for index, mount in enumerate(mounts) if mount.path == self.router.routes[-1].path]
+        for index in same[:-1]:
+            mounts[index].app.default = defaults[index]
+
+
+def routable(lowered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a lowered document (``spec.lowering``) whose routes answer as every door does.
+
+    HEAD comes before GET, since a route for GET answers both. Path parameters lose their numeric types: what is no
+    number is invalid input (400), and connexion's own converters fail on ``.`` and on very long numbers.
+    """
+    return {**lowered, "paths": {path: _item(item) for path, item in lowered["paths"].items()}}
+
+
+def _item(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {method: _operation(item[method]) for method in sorted(item, key=lambda method: method != "head")}
+
+
+def _operation(operation: Mapping[str, Any]) -> dict[str, Any]:
+    return {**operation, "parameters": [_untyped(parameter) for parameter in operation["parameters"]]}
+
+
+def _untyped(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    return {**parameter, "schema": {**parameter["schema"], "type": "string"}}
+
+
+def allowed_methods(functions: Mapping[str, Function]) -> list[tuple[re.Pattern[str], str]]:
+    """Return every route as a pattern, with its method: what the Allow header of a 405 is made of."""
+    return [
+        (_route_pattern(function), function.operation.method.upper())
+        for function in functions.values()
+        if function.operation.route is not None
+    ]
+
+
+def _route_pattern(function: Function) -> re.Pattern[str]:
+    spanning = {
+        p.name for p in function.operation.parameters if p.location == "path" and p.schema.get("format") == "path"
+    }
+    parts = _PARAMETER.split(function.operation.route or "")
+    return re.compile(
+        "".join(
+            re.escape(part) if not index % 2 else (".+" if part in spanning else "[^/]+")
+            for index, part in enumerate(parts)
+        )
+    )

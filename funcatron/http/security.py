@@ -1,0 +1,102 @@
+"""Who calls: what connexion's security functions found out, and which headers carry credentials.
+
+connexion's SecurityMiddleware runs the ``x-...InfoFunc`` functions and leaves ``user`` and ``token_info`` in its
+context. A Principal is made of that; the credential itself goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from funcatron.invocation import Principal
+from funcatron.spec.document import Document
+from funcatron.spec.operation import Operation
+
+__all__ = ["challenges", "credential_headers", "defined_schemes", "principal_of"]
+
+ANONYMOUS = "anonymous"
+_IDS = ("sub", "uid", "user_id", "user", "client_id", "username")
+_PROJECTS = ("project_id", "project", "tenant_id", "tenant")
+_ROLES = ("roles", "scope", "scopes")
+
+
+def principal_of(context: Mapping[str, Any]) -> Principal | None:
+    """Return who calls, from connexion's context; None where nothing was asked for or given (optional security).
+
+    With several schemes together (AND) connexion keeps one ``token_info`` for each; they are read in turn.
+    """
+    token_info = context.get("token_info")
+    if not isinstance(token_info, Mapping) or not token_info:
+        return None
+    infos = [token_info, *(item for item in token_info.values() if isinstance(item, Mapping))]
+    return Principal(
+        id=str(context.get("user") or _first(infos, _IDS) or ANONYMOUS),
+        project_id=_text(_first(infos, _PROJECTS)),
+        roles=tuple(dict.fromkeys(role for info in infos for name in _ROLES for role in _words(info.get(name)))),
+    )
+
+
+def _first(infos: Iterable[Mapping[str, Any]], names: Iterable[str]) -> Any:
+    names = tuple(names)
+    for info in infos:
+        for name in names:
+            value = info.get(name)
+            if isinstance(value, Mapping):  # as Keystone has it: {"id": ..., "name": ...}
+                value = value.get("id") or value.get("name")
+            if isinstance(value, (str, int)) and value != "":
+                return value
+    return None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return []
+    return [str(item.get("name", "")) if isinstance(item, Mapping) else str(item) for item in value]
+
+
+def defined_schemes(document: Document) -> dict[str, Mapping[str, Any]]:
+    """Return a document's Security Scheme Objects by name, references followed."""
+    content = document.content
+    defined = content.get("securityDefinitions") or content.get("components", {}).get("securitySchemes", {})
+    return {name: document.resolve(scheme["$ref"]) if "$ref" in scheme else scheme for name, scheme in defined.items()}
+
+
+def _schemes(operation: Operation) -> list[Mapping[str, Any]]:
+    """Return the Security Scheme Objects that an operation's requirements name."""
+    defined = defined_schemes(operation.document)
+    names = dict.fromkeys(name for requirement in operation.security for name in requirement)
+    return [defined[name] for name in names if name in defined]
+
+
+def credential_headers(operation: Operation) -> frozenset[str]:
+    """Return the names, in lower case, of the headers in which an operation's callers send their keys."""
+    return frozenset(
+        str(scheme["name"]).lower()
+        for scheme in _schemes(operation)
+        if scheme.get("type") == "apiKey" and scheme.get("in") == "header"
+    )
+
+
+def challenges(operation: Operation) -> str | None:
+    """Return the WWW-Authenticate of a 401 (RFC 9110 section 11.6.1), None where only API keys are asked for."""
+    realm = str(operation.document.title).encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
+    found = dict.fromkeys(name for scheme in _schemes(operation) if (name := _challenge(scheme)))
+    return ", ".join(f'{name} realm="{realm}"' for name in found) or None
+
+
+def _challenge(scheme: Mapping[str, Any]) -> str | None:
+    match scheme.get("type"):
+        case "basic":
+            return "Basic"
+        case "http":
+            return str(scheme.get("scheme", "")).capitalize()
+        case "oauth2" | "openIdConnect":
+            return "Bearer"
+    return "Bearer" if str(scheme.get("x-authentication-scheme", "")).lower() == "bearer" else None

@@ -1,0 +1,85 @@
+"""The request's body as it arrives: chunked or not, never more of it than the limit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from funcatron.errors import Problem
+
+__all__ = ["Replay", "RequestStream"]
+
+
+class Replay:
+    """An ASGI ``receive`` that can be asked twice: first by us, then by a handler through ``connexion.request``.
+
+    ``first`` gives the messages as they come; calling the object gives what was kept of them again, then goes on.
+    """
+
+    __slots__ = ("_kept", "_receive", "_taken", "keep")
+
+    def __init__(self, receive: Receive) -> None:
+        self.keep = True
+        self._receive = receive
+        self._kept: list[Any] = []
+        self._taken = 0
+
+    async def first(self) -> Any:
+        """Return the next message from the server."""
+        message = await self._receive()
+        if self.keep and message["type"] == "http.request":
+            self._kept.append(message)
+        return message
+
+    async def __call__(self) -> Any:
+        """Return the next message: one that was kept, else one from the server."""
+        if self._taken < len(self._kept):
+            self._taken += 1
+            return self._kept[self._taken - 1]
+        return await self._receive()
+
+
+class RequestStream:
+    """The body of one request. Reading it raises Problem 413 past ``limit`` bytes, ClientDisconnect if the client
+    goes away.
+    """
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str], limit: int) -> None:
+        self._receive = receive.first if isinstance(receive, Replay) else receive
+        self._replay = receive if isinstance(receive, Replay) else None
+        self._limit = limit
+        self._length = headers.get("content-length", "")
+
+    def forget(self) -> None:
+        """Keep nothing of what is read: files go to disk, not to memory."""
+        if self._replay is not None:
+            self._replay.keep = False
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        chunks = [chunk async for chunk in self.chunks()]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives."""
+        if self._length.isdigit() and int(self._length) > self._limit:
+            raise self._too_large()
+        received = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk: bytes = message.get("body", b"")
+            received += len(chunk)
+            if received > self._limit:
+                raise self._too_large()
+            if chunk:
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+    def _too_large(self) -> Problem:
+        return Problem(413, detail=f"the body is larger than the limit of {self._limit} bytes", limit=self._limit)
