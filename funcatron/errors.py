@@ -19,6 +19,7 @@ A FuncatronError is for whoever runs the system, a Problem for whoever calls it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -47,7 +48,7 @@ class FuncatronError(Exception):
         super().__init__(message or (self.__doc__ or "").strip().partition("\n")[0])
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Mistake:
     """One thing that is wrong in a document or a handler, and where.
 
@@ -73,6 +74,9 @@ class SpecError(FuncatronError):
         self.mistakes = tuple(sorted(set(mistakes), key=lambda m: (m.file, m.line or 0, m.pointer, m.message)))
         count = len(self.mistakes)
         super().__init__("\n".join([f"{count} mistake{'s' * (count != 1)}", *(f"  {m}" for m in self.mistakes)]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.mistakes,)
 
 
 class SettingsError(FuncatronError):
@@ -102,8 +106,8 @@ class Unavailable(FuncatronError):
 class Problem(Exception):
     """A refusal, in the terms of RFC 9457 (problem details).
 
-    ``status`` is the HTTP status; ``title`` defaults to its phrase; ``detail`` says what happened this time;
-    ``headers`` go with the HTTP answer; every other keyword becomes an extension member.
+    ``status`` is the HTTP status, 400 to 599 (ValueError for others); ``title`` defaults to its phrase; ``detail``
+    says what happened this time; ``headers`` go with the HTTP answer; every other keyword becomes an extension member.
     """
 
     def __init__(
@@ -117,12 +121,17 @@ class Problem(Exception):
         **extensions: Any,
     ) -> None:
         self.status = int(status)
-        self.title = title or phrase(self.status)
-        self.detail = detail
-        self.type = type
-        self.headers = dict(headers or {})
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"a Problem is a refusal: its status must be 400 to 599, not {status}")
+        self.title = str(title) if title else phrase(self.status)
+        self.detail = None if detail is None else str(detail)
+        self.type = str(type)
+        self.headers = {str(name): str(value) for name, value in (headers or {}).items()}
         self.extensions = extensions
-        super().__init__(f"{self.status} {self.title}" + (f": {detail}" if detail else ""))
+        super().__init__(f"{self.status} {self.title}" + (f": {self.detail}" if self.detail else ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)  # its arguments are not those of __init__
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``application/problem+json`` members."""
@@ -162,13 +171,16 @@ class InvalidInput(Problem):
 class Retry(Exception):
     """Run this execution again, ``after`` seconds from now (or when the retry policy says).
 
-    A worker runs the function again while the policy has attempts left; HTTP answers 503 with Retry-After.
+    A worker runs the function again while the policy has attempts left; HTTP answers 503 with Retry-After. Raises
+    ValueError where ``after`` is no finite number.
     """
 
     def __init__(self, detail: str | None = None, *, after: float | None = None) -> None:
-        self.after = after
-        self.detail = detail
-        super().__init__(detail or "try again later")
+        self.after = None if after is None else float(after)
+        if self.after is not None and not math.isfinite(self.after):
+            raise ValueError(f"Retry(after=) is a number of seconds, not {after}")
+        self.detail = None if detail is None else str(detail)
+        super().__init__(self.detail or "try again later")
 
 
 def phrase(status: int) -> str:
@@ -177,3 +189,10 @@ def phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return f"Status {status}"
+
+
+def _rebuilt(cls: type[Problem], args: tuple[Any, ...], members: dict[str, Any]) -> Problem:
+    """Unpickle a Problem: a handler may have raised it in a process of its own (ProcessPoolExecutor, prefork)."""
+    problem = cls.__new__(cls, *args)
+    problem.__dict__.update(members)
+    return problem
