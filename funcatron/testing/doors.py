@@ -222,13 +222,12 @@ class QueueDoor:
 
     def event(self, function: Function, arguments: Mapping[str, Any]) -> tuple[CloudEvent, Mapping[str, Any]]:
         """Return the event and the trigger's ``input`` mapping that say the arguments."""
-        members = {name: item for name, item in arguments.items() if name != "body"}
-        data = (
-            {**members, "body": arguments["body"]}
-            if members and "body" in arguments
-            else (arguments.get("body", members))
-        )
-        mapping = {"body": "$event#/data/body"} if members and "body" in arguments else {}
+        mapping: dict[str, Any] = {}
+        data: Any = dict(arguments) or None
+        if set(arguments) == {"body"}:
+            data = arguments["body"]
+        elif "body" in arguments:
+            mapping = {"body": "$event#/data/body"}
         return CloudEvent(id=new_id(), source="/queues/test", type=self.type, time=now(), data=data), mapping
 
     async def call(self, app: Funcatron, function: Function, arguments: Mapping[str, Any]) -> Outcome:

@@ -5,7 +5,7 @@ from pathlib import Path
 import functions
 import pytest
 
-from funcatron.testing import assert_same_on_every_door
+from funcatron.testing import DOORS, assert_same_on_every_door
 
 SPEC = Path(__file__).parent / "openapi.yaml"
 
@@ -50,7 +50,8 @@ CASES = [
 
 @pytest.mark.parametrize(("function", "arguments", "status"), CASES, ids=lambda value: str(value)[:40])
 def test_the_same_on_every_door(function, arguments, status):
-    assert assert_same_on_every_door(SPEC, function, arguments, setup=with_ledger).status == status
+    doors = DOORS if arguments or function != "functions.body" else DOORS[:-1]  # a tick always has data: its time
+    assert assert_same_on_every_door(SPEC, function, arguments, setup=with_ledger, doors=doors).status == status
 
 
 def with_ledger(app):
