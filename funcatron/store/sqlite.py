@@ -13,6 +13,7 @@ from funcatron.ports import Ending, ExecutionQuery, Message
 from funcatron.store import changes, sql
 from funcatron.store.changes import Change
 from funcatron.store.database import Database, path_of
+from funcatron.store.lease import is_held
 from funcatron.store.wakeup import wake
 
 __all__ = ["SQLiteStore"]
@@ -47,6 +48,10 @@ class SQLiteStore:
     def leases(self) -> Path:
         """The folder where a worker takes its ``Lease``, whose id it gives to ``start`` as ``worker``."""
         return self._database.leases
+
+    def alive(self, worker: str) -> bool:
+        """Tell whether the worker of this id lives."""
+        return is_held(self.leases, worker)
 
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert records and messages in one transaction, wake the waiting workers; True for each new record."""

@@ -14,6 +14,7 @@ from funcatron.app import Funcatron
 from funcatron.errors import SettingsError
 from funcatron.settings import Settings, load_settings
 from funcatron_celery.identity import Identity
+from funcatron_celery.sqlite import register
 from funcatron_celery.tasks import Tasks
 from funcatron_celery.topology import consumed_queues, is_amqp
 
@@ -40,7 +41,8 @@ def make_celery(funcatron: Funcatron, *, supervised: bool = False) -> FunctionsA
     """
     settings = funcatron.settings
     check_broker(settings)
-    app = FunctionsApp("funcatron", broker=broker_url(settings), set_as_current=False)
+    register()
+    app = FunctionsApp("funcatron", broker=settings.broker_url, set_as_current=False)
     app.conf.update(configuration(funcatron, supervised=supervised))
     app.funcatron = funcatron
     app.identity = Identity(lambda: lease_folder(funcatron))
@@ -77,7 +79,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "worker_prefetch_multiplier": 64 if settings.broker_url.startswith("sqlite:") else 1,  # SQLite paces itself
         "worker_enable_prefetch_count_reduction": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-                "broker_connection_retry": True,
+        "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_heartbeat": 0 if pool == "solo" else 120,
@@ -94,11 +96,6 @@ def check_broker(settings: Settings) -> None:
             f"durability is strict, and {scheme}:// may lose a message when a worker is killed: "
             "use amqp:// (RabbitMQ) or the embedded broker, or set durability = normal"
         )
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the broker's URL as kombu reads it."""
-    return settings.broker_url
 
 
 def lease_folder(funcatron: Funcatron) -> Path:

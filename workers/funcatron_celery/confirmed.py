@@ -15,6 +15,7 @@ from typing import Any
 import amqp
 from kombu.connection import Connection
 
+from funcatron_celery.broker import connect
 from funcatron_celery.topology import dead_queue, execution_queue
 
 __all__ = ["ConfirmedPublisher", "Outgoing"]
@@ -83,9 +84,7 @@ class ConfirmedPublisher:
     def _connect(self) -> None:
         if self._channel is not None:
             return
-        self._connection = Connection(
-            self._url, connect_timeout=5.0, heartbeat=0, transport_options={"confirm_publish": False}
-        )
+        self._connection = connect(self._url, options={"confirm_publish": False})
         self._channel = self._connection.connection.channel()
         self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._on_ack)

@@ -14,6 +14,7 @@ from funcatron.codec import encode_input
 from funcatron.errors import Problem, Unavailable
 from funcatron.execution import Execution
 from funcatron.ports import ExecutionStore
+from funcatron_celery.broker import connect
 from funcatron_celery.examine import Refusal
 from funcatron_celery.topology import dead_queue
 
@@ -35,7 +36,7 @@ class DeadLetters:
     def put(self, queue: str, message: Any, refusal: Refusal) -> None:
         """Publish the message, as it came, to ``<queue>.dead``; raises Unavailable if the broker did not take it."""
         if self._connection is None:
-            self._connection = Connection(self._url, connect_timeout=5.0, transport_options=self._options)
+            self._connection = connect(self._url, options=self._options)
         connection = self._connection
         try:
             self._publish(connection, queue, message, refusal)

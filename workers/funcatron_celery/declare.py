@@ -11,7 +11,7 @@ from kombu.entity import Queue
 
 __all__ = ["declare_if_missing"]
 
-NOT_FOUND = 404
+NOT_FOUND = "404"
 
 
 def declare_if_missing(connection: Connection, queue: Queue) -> None:
@@ -35,7 +35,7 @@ def _exists(connection: Connection, queue: Queue, what: str) -> bool:
         else:
             queue(channel).queue_declare(passive=True)
     except connection.channel_errors as error:
-        if getattr(error, "code", None) != NOT_FOUND and getattr(error, "reply_code", None) != NOT_FOUND:
+        if str(getattr(error, "reply_code", "")) != NOT_FOUND:
             raise
         return False
     else:

@@ -7,7 +7,6 @@ for all messages of one function, so it is encoded once. Source: Celery's messag
 
 from __future__ import annotations
 
-import base64
 import functools
 import os
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 
 from funcatron.execution import Execution
+from funcatron_celery.sqlite.payload import payload as encoded
 
 __all__ = ["BODY", "MARK", "headers", "payload"]
 
@@ -55,7 +55,7 @@ def headers(function: str, execution_id: str) -> dict[str, Any]:
 
 
 def payload(execution: Execution) -> bytes:
-    """Return the whole message as kombu's virtual transports (SQLite, Redis) keep it: one JSON object."""
+    """Return the whole message as the embedded broker keeps it: one JSON object."""
     before, *rest = _template(execution.function, execution.queue, os.getpid())
     quoted = orjson.dumps(execution.id)[1:-1]
     return before + b"".join(quoted + part for part in rest)
@@ -63,19 +63,7 @@ def payload(execution: Execution) -> bytes:
 
 @functools.lru_cache(maxsize=1024)
 def _template(function: str, queue: str, pid: int) -> tuple[bytes, ...]:
-    whole = {
-        "body": base64.b64encode(BODY).decode(),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": headers(function, _ID),
-        "properties": {
-            "correlation_id": _ID,
-            "reply_to": "",
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": queue},
-            "priority": 0,
-            "body_encoding": "base64",
-            "delivery_tag": _ID,
-        },
-    }
-    return tuple(orjson.dumps(whole).split(orjson.dumps(_ID)[1:-1]))
+    whole = encoded(
+        BODY.decode(), queue=queue, headers=headers(function, _ID), properties={"correlation_id": _ID, "reply_to": ""}
+    )
+    return tuple(whole.split(orjson.dumps(_ID)[1:-1]))

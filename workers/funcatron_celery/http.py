@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import socket
@@ -35,6 +36,7 @@ class _Server(uvicorn.Server):
 
 def serve_http(funcatron: Funcatron, sockets: Sequence[socket.socket], *, ready: Callable[[], None]) -> None:
     """Serve the application until SIGTERM; running requests may end for ``shutdown_timeout`` seconds."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
         funcatron,
         log_config=None,

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kombu.connection import Connection
 from kombu.messaging import Producer
 
 from funcatron.errors import Unavailable
@@ -22,6 +21,7 @@ from funcatron.ports import ExecutionStore, Message
 from funcatron.settings import Settings
 from funcatron_celery import envelope
 from funcatron_celery.batching import Batching
+from funcatron_celery.broker import connect
 from funcatron_celery.confirmed import ConfirmedPublisher, Outgoing
 from funcatron_celery.topology import is_amqp
 
@@ -129,7 +129,7 @@ class _PlainPublisher:
     """Publishes through kombu, one by one, to brokers without confirms (Redis, a SQLite file of its own)."""
 
     def __init__(self, url: str) -> None:
-        self._connection = Connection(url, connect_timeout=5.0)
+        self._connection = connect(url)
 
     def publish(self, messages: Sequence[Outgoing]) -> set[str]:
         sent: set[str] = set()

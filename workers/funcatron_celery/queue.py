@@ -24,6 +24,7 @@ from funcatron.errors import Problem, Unavailable
 from funcatron.event import CloudEvent
 from funcatron.ports import Publish
 from funcatron.settings import Settings
+from funcatron_celery.broker import connect
 from funcatron_celery.dead import DeadLetters
 from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.examine import Refusal
@@ -100,7 +101,7 @@ class QueueTrigger:
             self._told.wait(pause)
 
     def _listen(self, publish: Publish) -> None:
-        with Connection(self._url, connect_timeout=5.0, heartbeat=HEARTBEAT) as connection:
+        with connect(self._url, heartbeat=HEARTBEAT) as connection:
             queue = self._queue()
             declare_if_missing(connection, queue)
             channel = connection.channel()

@@ -69,9 +69,9 @@ class Tasks:
     def _body(self, function: Function) -> Callable[..., Any]:
         def execute(task: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = task.request
-            runner = self._funcatron.runner
 
             async def attempt() -> Execution | None:
+                runner = self._funcatron.runner
                 self.must_end(time.monotonic() + function.extension.async_timeout)
                 if getattr(request, MARK, None) == "execution":
                     return await runner.run(request.id, function.name, worker=self._identity.id)

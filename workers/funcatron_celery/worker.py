@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
+from celery import signals
+from celery.app import trace
 from celery.apps.worker import Worker
 from celery.worker import state
 
@@ -20,13 +23,26 @@ CELERY_LOGGERS = ("celery", "kombu", "amqp")
 class QuietWorker(Worker):  # type: ignore[misc]
     """Celery's worker program without its banner, its process title and its signal handlers."""
 
+    def on_before_init(self, **options: Any) -> None:
+        """As Celery's, but without its warning of the superuser: only JSON is taken, nothing is unpickled."""
+        self.quiet = True
+        trace.setup_worker_optimizations(self.app, self.hostname)
+        signals.celeryd_init.send(sender=self.hostname, instance=self, conf=self.app.conf, options=options)
+
     def setup_logging(self, colorize: bool | None = None) -> bool:
         """Leave logging as it is."""
         return True
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Take SIGTERM alone: finish what runs, then end."""
-        signal.signal(signal.SIGTERM, _stop)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            state.should_stop = 0
+            interrupt = getattr(getattr(self.consumer.connection, "transport", None), "interrupt", None)
+            if interrupt is not None:  # the embedded broker's: do not wait for messages any more
+                interrupt()
+
+        signal.signal(signal.SIGTERM, stop)
 
     def set_process_status(self, info: str) -> None:
         """Leave the process's title as it is."""
@@ -41,7 +57,6 @@ def serve_tasks(app: FunctionsApp, *, name: str, ready: Callable[[], None]) -> i
         hostname=f"{name}@%h",
         pool=app.conf.worker_pool,
         concurrency=app.conf.worker_concurrency,
-        quiet=True,
         loglevel=logging.WARNING,
         without_heartbeat=True,
         ready_callback=lambda consumer: ready(),
@@ -53,7 +68,3 @@ def serve_tasks(app: FunctionsApp, *, name: str, ready: Callable[[], None]) -> i
         app.funcatron.close()
         app.identity.release()
     return int(worker.exitcode or 0)
-
-
-def _stop(number: int, frame: Any) -> None:
-    state.should_stop = 0
