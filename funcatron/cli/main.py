@@ -8,6 +8,7 @@ A sub-command's module is imported when it is asked for, and not before: ``funca
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from funcatron.errors import FuncatronError, SettingsError, SpecError
+from funcatron.errors import FuncatronError, Problem, SettingsError, SpecError
 
 COMMANDS = {
     "run": "Serve documents: HTTP, workers, triggers and clock in one.",
@@ -80,6 +81,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
+    except Problem as problem:
+        click.echo(json.dumps(problem.to_json(), indent=2, ensure_ascii=False), err=True)
+        code = FAILED
     except FuncatronError as error:
         click.echo(message_of(error), err=True)
         code = USAGE if isinstance(error, SettingsError) else FAILED

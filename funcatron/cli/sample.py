@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from funcatron.spec.document import Document
 __all__ = ["sample"]
 
 DEEPEST = 8
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 STRINGS = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -57,7 +59,8 @@ def _of_type(document: Document, schema: Mapping[str, Any], depth: int) -> Any:
             if not part.get("writeOnly") and (depth < DEEPEST // 2 or name in schema.get("required", ()))
         }
     if kind == "array":
-        return [sample(document, schema.get("items"), depth + 1)] * max(1, schema.get("minItems", 1))
+        length = min(max(1, schema.get("minItems", 1)), schema.get("maxItems", math.inf))
+        return [sample(document, schema.get("items"), depth + 1)] * length
     if kind in ("integer", "number"):
         return _number(schema, whole=kind == "integer")
     if kind == "string":
@@ -67,13 +70,35 @@ def _of_type(document: Document, schema: Mapping[str, Any], depth: int) -> Any:
 
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
-    step = schema.get("multipleOf", 1 if whole else 0.5)
+    """Return 0 if that fits, else a number at or near one of the bounds."""
+    step = schema.get("multipleOf", 1 if whole else None)
+    bounds = [schema[name] for name in BOUNDS if isinstance(schema.get(name), int | float) and schema[name] is not True]
+    near: list[float] = [0]
+    for bound in bounds:
+        if step:
+            floor = bound // step * step
+            near += [floor, floor + step, floor - step]
+        else:
+            near += [bound, bound + 0.5, bound - 0.5, sum(bounds) / len(bounds)]
+    return next((number for number in near if _fits(number, schema)), near[-1])
+
+
+def _fits(number: float, schema: Mapping[str, Any]) -> bool:
+    """Whether the number is within bounds, exclusive ones in the form of OpenAPI 3.0 (a flag) or 3.1 (a number)."""
     low, high = schema.get("minimum"), schema.get("maximum")
-    if low is None:
-        return min(0, high // step * step) if high is not None else 0
-    number: float = -(-low // step) * step
-    exclusive = schema.get("exclusiveMinimum")
-    return number + step if exclusive is True and number == low else number
+    above, below = _exclusive(schema.get("exclusiveMinimum"), low), _exclusive(schema.get("exclusiveMaximum"), high)
+    return all(
+        (
+            low is None or number >= low,
+            high is None or number <= high,
+            above is None or number > above,
+            below is None or number < below,
+        )
+    )
+
+
+def _exclusive(given: Any, bound: Any) -> Any:
+    return bound if given is True else None if given is False else given
 
 
 def _joined(first: Any, second: Any) -> Any:

@@ -1,0 +1,206 @@
+"""check, functions and invoke, in this process: what they write, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funcatron.cli import main
+
+DOCUMENT = """\
+openapi: 3.0.3
+info: {title: Test, version: "1"}
+servers: [{url: /v1}]
+paths:
+  /things/{thingId}:
+    get:
+      operationId: things.show
+      parameters:
+        - {name: thingId, in: path, required: true, schema: {type: integer}}
+        - {name: X-Count, in: header, schema: {type: integer, default: 1}}
+      responses: {"200": {description: fine}}
+    post:
+      operationId: things.change
+      x-funcatron: {mode: async, triggers: [{schedule: {cron: "0 5 * * *", input: {thingId: 1, body: {}}}}]}
+      parameters:
+        - {name: thingId, in: path, required: true, schema: {type: integer}}
+      requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
+      responses: {"200": {description: fine}}
+  /text:
+    get:
+      operationId: things.text
+      responses: {"200": {description: fine, content: {text/plain: {schema: {type: string}}}}}
+x-webhooks:
+  counted:
+    post:
+      operationId: things.counted
+      x-funcatron: {triggers: [{event: {type: com.example.counted}}]}
+      requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
+      responses: {"200": {description: fine}}
+"""
+HANDLERS = """\
+from funcatron import Problem
+
+def show(thing_id, x_count):
+    if thing_id == 0:
+        raise Problem(404, detail="no such thing")
+    return {"thing": thing_id, "count": x_count}
+
+def change(thing_id, body):
+    return {"changed": thing_id}
+
+def text():
+    return "grüezi"
+
+def counted(event):
+    return {"id": event.id}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "openapi.yaml").write_text(DOCUMENT)
+    (tmp_path / "things.py").write_text(HANDLERS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    sys.modules.pop("things", None)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def test_check_of_what_is_right(run: Run) -> None:
+    assert run("check", "openapi.yaml") == (0, "", "4 functions, no mistakes\n")
+
+
+def test_check_lists_every_mistake_of_every_document(run: Run, project: Path) -> None:
+    (project / "broken.yaml").write_text("openapi: 3.0.3\npaths: {}\n")
+    (project / "things.py").write_text(HANDLERS.replace("def text()", "def texts()").replace("x_count", "count"))
+    code, out, err = run("check", "openapi.yaml", "broken.yaml")
+    assert code == 1
+    assert "broken.yaml" in out
+    assert "openapi.yaml:21 #/paths/~1text/get/operationId: " in out
+    assert "openapi.yaml:7 #/paths/~1things~1{thingId}/get/operationId: " in out
+    assert err == "3 mistakes\n"
+
+
+def test_check_as_json(run: Run, project: Path) -> None:
+    (project / "things.py").write_text(HANDLERS.replace("def text()", "def texts()"))
+    code, out, _ = run("check", "openapi.yaml", "--json")
+    assert code == 1
+    (mistake,) = json.loads(out)["mistakes"]
+    assert mistake["pointer"] == "/paths/~1text/get/operationId"
+    assert mistake["line"] == 21
+    assert mistake["file"].endswith("openapi.yaml")
+    assert "text" in mistake["message"]
+
+
+def test_functions_as_a_table(run: Run) -> None:
+    code, out, _ = run("functions", "openapi.yaml")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["FUNCTION", "ROUTE", "MODE", "TRIGGERS", "HANDLER"],
+        ["things.show", "GET", "/v1/things/{thingId}", "sync", "things.show"],
+        [
+            "things.change",
+            "POST",
+            "/v1/things/{thingId}",
+            "async",
+            "schedule",
+            "0",
+            "5",
+            "*",
+            "*",
+            "*",
+            "things.change",
+        ],
+        ["things.text", "GET", "/v1/text", "sync", "things.text"],
+        ["things.counted", "(events", "only)", "sync", "event", "com.example.counted", "things.counted"],
+    ]
+
+
+def test_functions_as_json(run: Run) -> None:
+    _, out, _ = run("functions", "openapi.yaml", "--json")
+    by_name: dict[str, Any] = {function["name"]: function for function in json.loads(out)}
+    assert by_name["things.change"]["route"] == "/v1/things/{thingId}"
+    assert by_name["things.change"]["mode"] == "async"
+    assert by_name["things.change"]["triggers"][0]["schedule"]["cron"] == "0 5 * * *"
+    assert by_name["things.counted"]["route"] is None
+
+
+def test_invoke_writes_the_body(run: Run) -> None:
+    assert run("invoke", "openapi.yaml", "things.show", "--input", '{"thingId": 1}') == (
+        0,
+        '{"thing":1,"count":1}\n',
+        "",
+    )
+
+
+def test_invoke_writes_text_as_it_is(run: Run) -> None:
+    assert run("invoke", "openapi.yaml", "things.text")[:2] == (0, "grüezi\n")
+
+
+def test_invoke_takes_snake_case_and_a_file(run: Run, project: Path) -> None:
+    (project / "input.json").write_text('{"thing_id": 1, "x_count": 7}')
+    assert json.loads(run("invoke", "openapi.yaml", "things.show", "--input", "@input.json")[1])["count"] == 7
+
+
+def test_invoke_as_json(run: Run) -> None:
+    _, out, _ = run("invoke", "openapi.yaml", "things.show", "--input", '{"thingId": 1}', "--json")
+    assert json.loads(out) == {"status": 200, "headers": {}, "body": {"thing": 1, "count": 1}}
+
+
+@pytest.mark.parametrize(("given", "status"), [('{"thingId": 0}', 404), ('{"thingId": "x"}', 400), ("{}", 400)])
+def test_a_refusal_is_on_standard_error(run: Run, given: str, status: int) -> None:
+    code, out, err = run("invoke", "openapi.yaml", "things.show", "--input", given)
+    assert (code, out) == (1, "")
+    assert json.loads(err)["status"] == status
+
+
+def test_invoke_of_an_unknown_function(run: Run) -> None:
+    assert run("invoke", "openapi.yaml", "things.nothing") == (1, "", "Error: no function is called 'things.nothing'\n")
+
+
+def test_invoke_async_queues_an_execution(run: Run) -> None:
+    code, out, _ = run("invoke", "openapi.yaml", "things.change", "--input", '{"thingId": 1, "body": {}}', "--async")
+    assert code == 0
+    execution = json.loads(out)
+    assert (execution["state"], execution["function"]) == ("queued", "things.change")
+    code, out, _ = run("executions", "show", execution["id"], "--json")
+    assert (code, json.loads(out)["id"]) == (0, execution["id"])
+
+
+def test_invoke_async_of_invalid_input(run: Run) -> None:
+    code, out, err = run("invoke", "openapi.yaml", "things.change", "--input", '{"thingId": "x"}', "--async")
+    assert (code, out) == (1, "")
+    assert json.loads(err)["status"] == 400
+
+
+def test_an_event_is_accepted_once(run: Run) -> None:
+    event = json.dumps({"specversion": "1.0", "id": "1", "source": "/x", "type": "com.example.counted", "data": {}})
+    first, second = (run("invoke", "openapi.yaml", "things.counted", "--event", event) for _ in range(2))
+    assert (first[0], second[0]) == (0, 0)
+    assert json.loads(first[1])[0]["id"] == json.loads(second[1])[0]["id"]
+
+
+def test_what_is_no_event(run: Run) -> None:
+    code, out, err = run("invoke", "openapi.yaml", "things.counted", "--event", '{"id": "1"}')
+    assert (code, out) == (1, "")
+    assert {error["pointer"] for error in json.loads(err)["errors"]} >= {"/event/source", "/event/type"}
