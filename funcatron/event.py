@@ -22,8 +22,10 @@ BATCH = "application/cloudevents-batch+json"
 PREFIXES = ("ce-", "cloudevents:", "cloudevents_")
 """How a binary event's attributes are spelled in headers: HTTP, AMQP 1.0, and AMQP brokers that refuse colons."""
 
-_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
 _REQUIRED = ("specversion", "id", "source", "type")
+_OPTIONAL = ("subject", "time", "datacontenttype", "dataschema")
+_ATTRIBUTES = _REQUIRED + _OPTIONAL
+_PAYLOAD = ("data", "data_base64")
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,53 +49,40 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
         """Read one event of the JSON event format (section 3); raises InvalidInput naming every violation."""
         if not isinstance(value, Mapping):
             raise InvalidInput([Violation("/event", "a CloudEvent is a JSON object")])
-        violations = [
-            Violation(f"/event/{name}", "is a required attribute of a CloudEvent, a string that is not empty")
-            for name in _REQUIRED
-            if not isinstance(value.get(name), str) or not value[name]
-        ]
-        if not violations and not value["specversion"].startswith("1."):
-            violations.append(Violation("/event/specversion", f"must be 1.0, not {value['specversion']}"))
+        attributes = {str(name): item for name, item in value.items() if item is not None and name not in _PAYLOAD}
+        violations = []
         data = value.get("data")
-        if "data_base64" in value:
+        if (encoded := value.get("data_base64")) is not None:
+            if data is not None:
+                violations.append(Violation("/event/data_base64", "and data exclude each other"))
             try:
-                data = base64.b64decode(value["data_base64"], validate=True)
+                data = base64.b64decode(encoded, validate=True)
             except (ValueError, TypeError):
                 violations.append(Violation("/event/data_base64", "is not base64"))
-        optional = {name: value.get(name) for name in _ATTRIBUTES[4:]}
-        violations += [
-            Violation(f"/event/{name}", "must be a string")
-            for name, item in optional.items()
-            if item is not None and not isinstance(item, str)
-        ]
-        if violations:
-            raise InvalidInput(violations)
-        extensions = {k: v for k, v in value.items() if k not in _ATTRIBUTES and k not in {"data", "data_base64"}}
-        return cls(
-            id=value["id"], source=value["source"], type=value["type"], data=data, extensions=extensions, **optional
-        )
+        return _event(attributes, data, violations)
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, Any], data: Any, content_type: str | None) -> CloudEvent | None:
-        """Read a binary event from its headers, or None where there are no CloudEvents attributes at all."""
+        """Read a binary event from its headers, or None where there are no CloudEvents attributes at all.
+
+        Raises InvalidInput naming every violation.
+        """
         attributes: dict[str, Any] = {}
         for name, value in headers.items():
             lower = name.lower()
             for prefix in PREFIXES:
-                if lower.startswith(prefix):
+                if lower.startswith(prefix) and value is not None:
                     attributes[lower.removeprefix(prefix)] = _text(value)
         if not attributes:
             return None
         if content_type is not None:
             attributes.setdefault("datacontenttype", content_type)
-        if isinstance(data, bytes):
-            return cls.from_json({**attributes, "data_base64": base64.b64encode(data).decode()})
-        return cls.from_json({**attributes, "data": data})
+        return _event({name: item for name, item in attributes.items() if name not in _PAYLOAD}, data, [])
 
     def to_json(self) -> dict[str, Any]:
         """Return the event in the JSON event format."""
         event: dict[str, Any] = {"specversion": "1.0", "id": self.id, "source": self.source, "type": self.type}
-        for name in _ATTRIBUTES[4:]:
+        for name in _OPTIONAL:
             if (value := getattr(self, name)) is not None:
                 event[name] = value
         if isinstance(self.data, bytes):
@@ -108,5 +97,34 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _event(attributes: Mapping[str, Any], data: Any, violations: list[Violation]) -> CloudEvent:
+    """Make an event of its attributes; raises InvalidInput with ``violations`` and what is wrong with them."""
+    missing = [name for name in _REQUIRED if not isinstance(attributes.get(name), str) or not attributes[name]]
+    wrong = [name for name in _OPTIONAL if not isinstance(attributes.get(name, ""), str)]
+    said = "is a required attribute of a CloudEvent, a string that is not empty"
+    violations = [
+        *(Violation(f"/event/{name}", said) for name in missing),
+        *(Violation(f"/event/{name}", "must be a string") for name in wrong),
+        *violations,
+    ]
+    if "specversion" not in missing and not attributes["specversion"].startswith("1."):
+        violations.append(Violation("/event/specversion", f"must be 1.0, not {attributes['specversion']}"))
+    if violations:
+        raise InvalidInput(violations)
+    return CloudEvent(
+        id=attributes["id"],
+        source=attributes["source"],
+        type=attributes["type"],
+        data=data,
+        extensions={name: item for name, item in attributes.items() if name not in _ATTRIBUTES},
+        **{name: attributes.get(name) for name in _OPTIONAL},
+    )
+
+
 def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+    """Return a header's value as an attribute's: AMQP has bytes and timestamps too (AMQP binding, section 3.1.3)."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+    return value
