@@ -84,7 +84,7 @@ class StoredResult(msgspec.Struct, frozen=True, omit_defaults=True):
             return b64decode(self.base64)
         if self.body is None:
             return b""
-        bare = (self.content_type or "application/json").partition(";")[0].strip()
+        bare = (self.content_type or "application/json").partition(";")[0].strip().lower()
         if isinstance(self.body, str) and not (bare == "application/json" or bare.endswith("+json")):
             return self.body.encode()
         return msgspec.json.encode(self.body)
