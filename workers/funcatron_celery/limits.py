@@ -13,16 +13,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-__all__ = ["InlineCalls", "TimeLimitExceeded", "limited"]
+from funcatron.errors import TimeLimitExceeded
+
+__all__ = ["InlineCalls", "limited"]
 
 T = TypeVar("T")
 
 AGAIN = 1.0
 """Seconds after which a handler that swallowed the exception is interrupted again."""
-
-
-class TimeLimitExceeded(TimeoutError):
-    """The soft time limit of this attempt has passed."""
 
 
 class InlineCalls:
