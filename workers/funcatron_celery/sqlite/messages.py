@@ -67,7 +67,7 @@ class Messages:
         """Write one message to each of these queues in one transaction, and wake the consumers."""
         rows = [(queue, payload, execution) for queue in queues]
         if rows:
-            with self._database.write(durable=durable) as connection:
+            with self._database.write(on_disk="now" if durable else "sometime") as connection:
                 connection.executemany(INSERT, rows)
             wake(self._database.leases)
 
@@ -78,7 +78,7 @@ class Messages:
 
     def claim(self, queue: str, room: int, owner: str, acknowledged: Sequence[int] = ()) -> list[Claimed]:
         """Claim up to ``room`` messages in order; in the same transaction those ``acknowledged`` go."""
-        with self._database.write(durable=False) as connection:
+        with self._database.write(on_disk="sometime") as connection:
             _delete(connection, acknowledged)
             claimed = _next(connection, queue, room)
             connection.executemany(OWN, [(owner, message.id) for message in claimed])
@@ -86,7 +86,7 @@ class Messages:
 
     def take(self, queue: str, room: int) -> list[Claimed]:
         """Take up to ``room`` messages out for good: for consumers that do not acknowledge."""
-        with self._database.write(durable=False) as connection:
+        with self._database.write(on_disk="sometime") as connection:
             taken = _next(connection, queue, room)
             _delete(connection, [message.id for message in taken])
         return taken
@@ -94,7 +94,7 @@ class Messages:
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Delete messages that are done with."""
         if ids:
-            with self._database.write(durable=False) as connection:
+            with self._database.write(on_disk="sometime") as connection:
                 _delete(connection, ids)
 
     def give_back(self, ids: Sequence[int], *, delivered: bool = False) -> None:
@@ -103,7 +103,7 @@ class Messages:
         ``delivered`` says that someone may have begun to work on them.
         """
         if ids:
-            with self._database.write(durable=False) as connection:
+            with self._database.write(on_disk="sometime") as connection:
                 connection.executemany(RELEASE, [(0, int(delivered), message_id) for message_id in ids])
             wake(self._database.leases)
 

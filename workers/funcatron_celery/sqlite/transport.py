@@ -4,9 +4,11 @@ A broker URL is ``sqlite:////absolute/file`` or ``sqlite:///relative/file``; the
 Transport options: ``delivery_limit`` (attempts before a message is buried, default 20) and ``polling_interval``
 (seconds between looks at the file where nobody calls; default 1, or 0.05 where no wake-up socket can be made).
 """
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from queue import Empty
@@ -15,8 +17,9 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, virtual
 
 from funcatron.errors import Unavailable
-from funcatron.store.database import Database, path_of
+from funcatron.store.database import Database
 from funcatron.store.lease import Lease, held
+from funcatron.store.opening import path_of
 from funcatron.store.wakeup import Listener
 from funcatron_celery.sqlite.channel import Channel
 from funcatron_celery.sqlite.messages import Messages
@@ -25,6 +28,7 @@ from funcatron_celery.sqlite.topology import Topology
 __all__ = ["Transport", "register"]
 
 REAP_SECONDS = 0.25
+POLLING_INTERVAL = 1.0
 DEAF_POLLING_INTERVAL = 0.05
 
 
@@ -35,12 +39,13 @@ class Transport(virtual.Transport):
     driver_type = "sqlite"
     driver_name = "funcatron"
     can_parse_url = True
-    polling_interval: float | None = None
-    connection_errors = (*virtual.Transport.connection_errors, Unavailable)
+    connection_errors = (*virtual.Transport.connection_errors, Unavailable)  # type: ignore[assignment]
     implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct", "topic", "fanout"]))
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
+        self._url: str = client.hostname
+        self._options: dict[str, Any] = client.transport_options
         self._database: Database | None = None
         self._lease: Lease | None = None
         self._listener: Listener | None = None
@@ -50,9 +55,8 @@ class Transport(virtual.Transport):
 
     def establish_connection(self) -> Any:
         """Open the file. Raises Unavailable where that fails, SettingsError where the URL or the file is not for us."""
-        options = self.client.transport_options
-        self._database = Database.share(path_of(self.client.hostname))
-        self.messages = Messages(self._database, delivery_limit=int(options.get("delivery_limit", 20)))
+        self._database = Database.share(path_of(self._url))
+        self.messages = Messages(self._database, delivery_limit=int(self._options.get("delivery_limit", 20)))
         self.topology = Topology(self._database)
         try:
             self.topology.exchanges()
@@ -66,6 +70,9 @@ class Transport(virtual.Transport):
         super().close_connection(connection)
         database, self._database = self._database, None
         if database is not None:
+            if self._lease is not None and self._lease.held:
+                with contextlib.suppress(Unavailable):  # whoever looks next does it
+                    self.messages.forget(self._lease.id, attempted=False)
             self.give_up_lease()
             database.close()
 
@@ -113,12 +120,13 @@ class Transport(virtual.Transport):
         if self._listener is not None:
             self._listener.nudge()
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Deliver at least one message; raises TimeoutError where none comes in ``timeout`` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
+        cycle: Any = self.cycle
         while True:
             try:
-                self.cycle.get(self._deliver, timeout=timeout)
+                cycle.get(self._deliver, timeout=timeout)
             except Empty:
                 self._wait(until)
             else:
@@ -149,9 +157,8 @@ class Transport(virtual.Transport):
             self._waiting = False
 
     def _interval(self) -> float:
-        if self.polling_interval is not None:
-            return self.polling_interval
-        return 1.0 if self._listener is not None and self._listener.works else DEAF_POLLING_INTERVAL
+        deaf = self._listener is None or not self._listener.works
+        return float(self._options.get("polling_interval", DEAF_POLLING_INTERVAL if deaf else POLLING_INTERVAL))
 
     def _reap(self, now: float) -> bool:
         """From time to time free what the dead hold; True if there was anything."""
