@@ -21,7 +21,7 @@ from funcatron.event import CloudEvent
 from funcatron.execution import Execution, Failure, Progress, StoredResult
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
-from funcatron.logs import Capture, capturing
+from funcatron.logs import Capture, capturing, install
 from funcatron.ports import Ending, ExecutionStore
 from funcatron.registry import Function, Registry
 
@@ -49,6 +49,7 @@ class Runner:
         ended: Callable[[Execution], None] = lambda execution: None,
         redacted: tuple[str, ...] = (),
     ) -> None:
+        install()
         self._registry = registry
         self._store = store
         self._invoker = invoker
