@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
 SHOP := openapi/examples/shop/openapi.yaml
 SOURCES := funcatron openapi workers tests
 TESTS := tests
@@ -43,7 +43,7 @@ wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel/build.log 2>&1 || { cat build/wheel/build.log; exit 1; }
 	$(BIN)/python -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip --quiet --disable-pip-version-check install build/wheel/*.whl "pytest>=8.3"
+	build/wheel/venv/bin/python -m pip --quiet --disable-pip-version-check install --no-compile build/wheel/*.whl "pytest>=8.3"
 	cd build/wheel && venv/bin/python -m pytest -c ../../pyproject.toml --rootdir . ../../tests/smoke --wheel "$$(ls *.whl)"
 
 clean:  ## remove the environment and everything that was made
@@ -68,11 +68,11 @@ $(VENV)/.made:
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml
 	@echo "Installing funcatron and what it needs"
-	@$(PIP) install --editable .
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "Installing funcatron, what it needs and what tests it"
-	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --editable . --group test
+	@$(PIP) --upgrade "pip>=25.1"
+	@$(PIP) --editable . --group test
 	@touch $@ $(VENV)/.run
