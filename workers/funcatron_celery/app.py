@@ -16,7 +16,7 @@ from funcatron.settings import Settings, load_settings
 from funcatron_celery.identity import Identity
 from funcatron_celery.sqlite import register
 from funcatron_celery.tasks import Tasks
-from funcatron_celery.topology import consumed_queues, is_amqp
+from funcatron_celery.topology import consumed_queues, is_amqp, is_embedded
 
 __all__ = ["FunctionsApp", "make_celery"]
 
@@ -76,7 +76,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "worker_consumer": "funcatron_celery.guard:Consumer",
         "worker_pool": pool,
         "worker_concurrency": 1 if pool == "solo" else settings.concurrency,
-        "worker_prefetch_multiplier": 64 if settings.broker_url.startswith("sqlite:") else 1,  # SQLite paces itself
+        "worker_prefetch_multiplier": 64 if is_embedded(settings.broker_url) else 1,  # SQLite paces itself
         "worker_enable_prefetch_count_reduction": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry": True,

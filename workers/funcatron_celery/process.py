@@ -74,7 +74,6 @@ class ChildProcess:
         self.role = role
         self.pid: int | None = None
         self.ready = False
-        self.began = 0.0
         self.pipe: int | None = None
         self._deadline = mmap.mmap(-1, _DEADLINE.size)
 
@@ -95,7 +94,8 @@ class ChildProcess:
         os.close(write)
         with contextlib.suppress(OSError):  # the child does it too; whoever is first
             os.setpgid(pid, pid)
-        self.pid, self.pipe, self.ready, self.began = pid, read, False, time.monotonic()
+        self.pid, self.pipe, self.ready = pid, read, False
+        logger.debug("%s is process %d", self.role.name, pid)
 
     def hear(self) -> None:
         """Read the pipe, which has something to say: ready, or (closed without a word) dead."""

@@ -19,7 +19,9 @@ __all__ = ["Sweep"]
 
 logger = logging.getLogger("funcatron.sweep")
 
-EVERY = 1.0
+EVERY = 0.2
+"""Seconds between looks for what is due; what is rarer has its own interval."""
+REAP_EVERY = 1.0
 STALE = 60.0
 """Seconds after which a queued execution without a (confirmed) message is published again."""
 GRACE = 10.0
@@ -29,7 +31,7 @@ BATCH = 256
 
 
 class Sweep:
-    """Sweeps every second, in a thread of its own."""
+    """Sweeps several times a second, in a thread of its own."""
 
     def __init__(
         self, funcatron: Funcatron, *, every: float = EVERY, stale: float = STALE, grace: float = GRACE
@@ -38,7 +40,13 @@ class Sweep:
         self._every = every
         self._stale = stale
         self._grace = grace
-        self._purge_at = 0.0
+        self._steps: dict[Callable[[], int], float] = {
+            self.publish_due: every,
+            self.reap: REAP_EVERY,
+            self.expire: REAP_EVERY,
+            self.purge: PURGE_EVERY,
+        }
+        self._next: dict[str, float] = {}
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, name="funcatron-sweep", daemon=True)
 
@@ -52,9 +60,11 @@ class Sweep:
         self._thread.join()
 
     def once(self) -> None:
-        """Do everything once; what the store or the broker cannot do now is left for the next time."""
-        for step in (self.publish_due, self.reap, self.expire, self.purge):
-            self._attempt(step)
+        """Do what is to be done by now; what the store or the broker cannot do is left for the next time."""
+        for step, interval in self._steps.items():
+            if time.monotonic() >= self._next.get(step.__name__, 0.0):
+                self._next[step.__name__] = time.monotonic() + interval
+                self._attempt(step)
 
     def publish_due(self) -> int:
         """Publish retries and delayed starts that are due, and what was stored but not published; returns how many."""
@@ -78,10 +88,7 @@ class Sweep:
         return self._funcatron.store.expire(time.time())
 
     def purge(self) -> int:
-        """Delete what ended longer ago than ``keep`` seconds, every five minutes; returns how many."""
-        if time.monotonic() < self._purge_at:
-            return 0
-        self._purge_at = time.monotonic() + PURGE_EVERY
+        """Delete what ended longer ago than ``keep`` seconds; returns how many."""
         return self._funcatron.store.purge(time.time() - self._funcatron.settings.keep)
 
     def _run(self) -> None:

@@ -1,7 +1,8 @@
 """Which queues exist on which broker, and how they are declared.
 
-A function has one queue by name (``x-funcatron: queue``). On the embedded broker and on Redis that is all. On RabbitMQ
-each name becomes three queues:
+A function has one queue by name (``x-funcatron: queue``). On the embedded broker and on Redis that is all; the
+embedded broker's workers also consume ``celery``, where clients send that name no queue (the file is ours alone, while
+on a shared broker those messages may be somebody else's). On RabbitMQ each name becomes three queues:
 
 - ``images``: the door for Celery clients. It is declared exactly as any Celery client would declare it (durable,
   classic), because RabbitMQ refuses a client whose declaration differs; and whatever stands there already is taken
@@ -12,14 +13,26 @@ each name becomes three queues:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kombu.entity import Exchange, Queue
 
-__all__ = ["DEAD", "consumed_queues", "dead_queue", "door_queue", "execution_queue", "is_amqp", "published_to"]
+__all__ = [
+    "DEAD",
+    "consumed_queues",
+    "dead_queue",
+    "door_queue",
+    "execution_queue",
+    "is_amqp",
+    "is_embedded",
+    "published_to",
+]
 
 DEAD = ".dead"
 EXECUTIONS = ".executions"
+CELERY = "celery"
+"""The queue of clients that name none."""
+
 DELIVERY_LIMIT = 20
 """How often RabbitMQ hands out one message whose worker died or gave it back. The record counts the attempts."""
 
@@ -29,9 +42,9 @@ def is_amqp(broker_url: str) -> bool:
     return broker_url.split(":", 1)[0] in {"amqp", "amqps", "pyamqp"}
 
 
-def published_to(broker_url: str, queue: str) -> str:
-    """Return the name of the queue into which funcatron publishes for the functions of ``queue``."""
-    return queue + EXECUTIONS if is_amqp(broker_url) else queue
+def is_embedded(broker_url: str) -> bool:
+    """Whether the broker is a SQLite file."""
+    return broker_url.startswith("sqlite:")
 
 
 def door_queue(queue: str) -> Queue:
@@ -62,9 +75,11 @@ def dead_queue(broker_url: str, queue: str) -> Queue:
     return Queue(queue + DEAD, Exchange(""), routing_key=queue + DEAD, queue_arguments=arguments)
 
 
-def consumed_queues(broker_url: str, names: Iterable[str]) -> Sequence[Queue]:
+def consumed_queues(broker_url: str, names: Sequence[str]) -> Sequence[Queue]:
     """Return the queues that a worker for these names consumes."""
     doors = [door_queue(name) for name in names]
+    if is_embedded(broker_url):
+        return [*doors, *([] if CELERY in names else [door_queue(CELERY)])]
     if not is_amqp(broker_url):
         return doors
     return [queue for door in doors for queue in (door, execution_queue(door.name))]
