@@ -11,7 +11,8 @@ import base64
 import dataclasses
 import enum
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import PurePath
@@ -22,7 +23,7 @@ import orjson
 
 __all__ = ["Upload", "decode_input", "decode_json", "encode_input", "encode_json"]
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+DEEPEST = 100
 
 decode_json = msgspec.json.Decoder().decode
 """Decode JSON bytes; integers of any size stay exact. Raises msgspec.DecodeError."""
@@ -64,36 +65,55 @@ class StoredUpload:
 
 def encode_json(value: Any) -> bytes:
     """Return ``value`` as JSON (UTF-8). Dataclasses, datetimes, UUIDs and enums are native to orjson; Decimals become
-    numbers where that is exact and strings otherwise, sets lists, timedeltas seconds.
+    numbers where that is exact and strings otherwise, sets lists, timedeltas seconds; NaN and infinity become null.
 
     Raises TypeError naming what does not serialise, and where.
     """
     try:
-        return orjson.dumps(value, _plain, _OPTIONS)
-    except TypeError as error:
-        if "64-bit" in str(error):
-            return _encode_big(value)
-        raise TypeError(_complaint(value) or str(error)) from None
-
-
-def _encode_big(value: Any) -> bytes:
-    """Integers beyond 64 bits: orjson refuses them; the standard library writes them exactly."""
-    import json
-
-    return json.dumps(value, default=_plain_or_native, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _plain_or_native(value: Any) -> Any:
-    try:
-        return _plain(value)
+        return orjson.dumps(value, _plain, orjson.OPT_UTC_Z)
     except TypeError:
-        return orjson.loads(orjson.dumps(value, _plain, _OPTIONS))
+        return _encode_rare(value)
+
+
+def _encode_rare(value: Any) -> bytes:
+    """Write what orjson does not: keys that are no strings (an option that costs all others double), and integers
+    beyond 64 bits.
+    """
+    try:
+        try:
+            return _with_any_keys(value)
+        except TypeError as error:
+            if "64-bit" not in str(error):
+                raise
+        return msgspec.json.encode(_builtins(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(_complaint(value, _unserialisable, error)) from None
+
+
+def _with_any_keys(value: Any) -> bytes:
+    return orjson.dumps(value, _plain, orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def _builtins(value: Any) -> Any:
+    """Return what orjson would write, in plain types; integers stay what they are."""
+    if type(value) is int:
+        return value
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _builtins(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        keys = decode_json(_with_any_keys(dict.fromkeys(value)))
+        return {key: _builtins(item) for key, item in zip(keys, value.values(), strict=True)}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_builtins(item) for item in value]
+    return decode_json(_with_any_keys(value))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else _exact(value)
-    if isinstance(value, (set, frozenset)):
+        return _number(value)
+    if isinstance(value, (set, frozenset, tuple)):
         return list(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -106,31 +126,68 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} does not serialise as JSON")
 
 
-def _exact(value: Decimal) -> float | str:
+def _number(value: Decimal) -> int | float | str | None:
+    if not value.is_finite():
+        return None
+    if abs(value) < 2**63 and value == value.to_integral_value():
+        return int(value)
     number = float(value)
     return number if Decimal(repr(number)) == value else str(value)
 
 
-def _complaint(value: Any, at: str = "") -> str | None:
-    """Return which member of ``value`` does not serialise, as a JSON Pointer and its type."""
-    if isinstance(value, Mapping):
-        members = ((f"{at}/{key}", item) for key, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        members = ((f"{at}/{index}", item) for index, item in enumerate(value))
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        members = ((f"{at}/{f.name}", getattr(value, f.name)) for f in dataclasses.fields(value))
-    else:
-        try:
-            orjson.dumps(value, _plain, _OPTIONS)
-        except TypeError:
-            return f"{at or 'the value'}: {type(value).__name__} does not serialise as JSON"
+def _unserialisable(leaf: Any) -> str | None:
+    if isinstance(leaf, int):
         return None
-    return next((found for place, item in members if (found := _complaint(item, place))), None)
+    try:
+        _with_any_keys(leaf)
+    except TypeError:
+        return _lone_surrogate(leaf) or f"{type(leaf).__name__} does not serialise as JSON"
+    return None
 
 
-def encode_input(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments in the form that a record keeps: JSON values only. Uploads are read from their beginning."""
-    return {name: _store(value) for name, value in arguments.items()}
+def _complaint(value: Any, test: Callable[[Any], str | None], error: BaseException) -> str:
+    """Return which member of ``value`` a test finds fault with, as a JSON Pointer and what is said; else the error."""
+    try:
+        found = _first(value, "", test)
+    except RecursionError:
+        return "the value is nested too deeply, or holds itself"
+    return found or ("the value is nested too deeply" if "recursion" in str(error).lower() else str(error))
+
+
+def _first(value: Any, at: str, test: Callable[[Any], str | None]) -> str | None:
+    if isinstance(value, Mapping):
+        members: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, (list, tuple)):
+        members = enumerate(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        members = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+    else:
+        said = test(value)
+        return said and f"{at or 'the value'}: {said}"
+    return next((found for key, item in members if (found := _first(item, f"{at}/{key}", test))), None)
+
+
+def _lone_surrogate(leaf: Any) -> str | None:
+    if isinstance(leaf, str) and not leaf.isascii():
+        try:
+            leaf.encode()
+        except UnicodeEncodeError:
+            return "the string has a lone surrogate, which is no valid Unicode"
+    return None
+
+
+def encode_input(arguments: Mapping[str, Any], *, strict: bool = True) -> dict[str, Any]:
+    """Return arguments in the form that a record keeps: JSON values only. Uploads are read from their beginning.
+
+    Raises TypeError naming what a record cannot keep (objects of no known kind, NaN, lone surrogates), and where.
+    With ``strict=False`` that is kept as text, for inputs that were refused and are on record to be looked at.
+    """
+    try:
+        return {name: _store(value) for name, value in arguments.items()}
+    except (TypeError, RecursionError) as error:
+        if strict:
+            raise TypeError(_complaint(arguments, _unstorable, error)) from None
+    return {_readable(name): _anyhow(value, 0) for name, value in arguments.items()}
 
 
 def decode_input(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,10 +196,14 @@ def decode_input(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _store(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return _store(value.value)
     if value is None or isinstance(value, (str, int, float)):
-        return value.value if isinstance(value, enum.Enum) else value
+        if (isinstance(value, float) and not math.isfinite(value)) or _lone_surrogate(value):
+            raise TypeError(f"{value!r} cannot be kept")
+        return value
     if isinstance(value, Mapping):
-        return {("$" + key if key.startswith("$") else key): _store(item) for key, item in value.items()}
+        return {_stored_key(key): _store(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_store(item) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -156,7 +217,40 @@ def _store(value: Any) -> Any:
             "filename": value.filename,
             "content_type": value.content_type,
         }
-    return orjson.loads(encode_json(value))
+    return _store(decode_json(encode_json(value)))
+
+
+def _stored_key(key: Any) -> str:
+    text = key if isinstance(key, str) else str(key)
+    if _lone_surrogate(text):
+        raise TypeError(f"the key {text!r} has a lone surrogate, which is no valid Unicode")
+    return "$" + text if text.startswith("$") else text
+
+
+def _unstorable(leaf: Any) -> str | None:
+    try:
+        _store(leaf)
+    except (TypeError, RecursionError):
+        if isinstance(leaf, float):
+            return f"{leaf} is not a finite number"
+        return _lone_surrogate(leaf) or f"{type(leaf).__name__} cannot be kept in a record"
+    return None
+
+
+def _anyhow(value: Any, depth: int) -> Any:
+    """Return a value that is not to be called with again: what cannot be kept is text."""
+    if depth < DEEPEST and isinstance(value, Mapping):
+        return {_stored_key(_readable(key)): _anyhow(item, depth + 1) for key, item in value.items()}
+    if depth < DEEPEST and isinstance(value, (list, tuple)):
+        return [_anyhow(item, depth + 1) for item in value]
+    return _store(value) if _unstorable(value) is None else _readable(value)
+
+
+def _readable(value: Any) -> str:
+    try:
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
 
 
 def _restore(value: Any) -> Any:

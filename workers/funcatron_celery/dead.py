@@ -79,7 +79,7 @@ def record_refusal(store: ExecutionStore, queue: str, refusal: Refusal) -> None:
         trigger="celery",
         queue=queue,
         created_at=time.time(),
-        input=encode_input(refusal.kwargs or {}),
+        input=encode_input(refusal.kwargs or {}, strict=False),
     )
     try:
         store.create([record])
