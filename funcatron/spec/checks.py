@@ -69,7 +69,7 @@ class Survey:
         place, listed = fields.get("parameters", ((), None))
         for index, node in enumerate(listed if isinstance(listed, list) else ()):
             parameter = self.resolved(node)
-            if isinstance(parameter, dict) and isinstance(parameter.get("name"), str):
+            if isinstance(parameter, dict) and all(isinstance(parameter.get(key), str) for key in ("name", "in")):
                 yield (*place, str(index)), parameter
 
     def _fields(self, place: Parts, node: Any) -> dict[str, tuple[Parts, Any]]:
@@ -80,9 +80,9 @@ class Survey:
             for key, value in node.items():
                 fields.setdefault(key, ((*place, key), value))
             try:
-                place = split_fragment(node["$ref"][1:])
+                place = split_fragment(str(node["$ref"])[1:])
                 node = find(self.tree, place)
-            except (LookupError, ValueError, TypeError):
+            except (LookupError, ValueError):
                 break
         return fields
 

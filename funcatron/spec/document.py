@@ -10,7 +10,7 @@ from funcatron.errors import Mistake, SpecError
 from funcatron.spec import checks, metaschema
 from funcatron.spec.operation import Operation
 from funcatron.spec.operations import READERS, operations
-from funcatron.spec.pointer import split
+from funcatron.spec.pointer import find, split
 from funcatron.spec.references import Bundle, follow
 from funcatron.spec.source import Source, read
 from funcatron.spec.structure import DIALECTS
@@ -71,6 +71,9 @@ def load(source: str | Path | Mapping[str, Any]) -> Document:
 def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[Mistake]:
     for finding in (*metaschema.check(version, bundle.tree), *checks.check(bundle, version)):
         yield bundle.mistake(tuple(str(step) for step in finding.path), finding.message)
+    for kind, place in bundle.strays:
+        for finding in metaschema.check(version, find(bundle.tree, place), kind):
+            yield bundle.mistake((*place, *(str(step) for step in finding.path)), finding.message)
 
 
 def _version(root: Source) -> tuple[int, int]:

@@ -117,7 +117,7 @@ class _Lowering:
         if kind is not None and kind != "file":
             kinds = list(kind) if isinstance(kind, list) else [kind]
             kinds += ["null"] if nullable and "null" not in kinds else []
-            lowered["type"] = kinds if len(kinds) > 1 else kinds[0]
+            lowered["type"] = kinds[0] if len(kinds) == 1 else kinds
         if isinstance(schema.get("enum"), list):
             options = [*schema["enum"], *([None] if nullable else [])]
             lowered["enum"] = [one for at, one in enumerate(options) if not _among(one, options[:at])]

@@ -22,18 +22,33 @@ from funcatron.spec.structure import PATHS_HOME
 __all__ = ["check"]
 
 
-def check(version: tuple[int, int], tree: Any) -> Iterator[Finding]:
-    """Yield everything in a document that the schema of its version forbids."""
-    schema, validator = _compiled(version)
+def check(version: tuple[int, int], tree: Any, kind: str = "document") -> Iterator[Finding]:
+    """Yield everything in a document, or in one object of it, that the schema of its version forbids."""
+    schema, validator = _compiled(version, kind)
     yield from findings(validator.iter_errors(tree), schema, tree)
 
 
 @cache
-def _compiled(version: tuple[int, int]) -> tuple[dict[str, Any], jsonschema_rs.Validator]:
-    schema = _official(version)
-    _CORRECT[version](schema)
+def _compiled(version: tuple[int, int], kind: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]:
+    schema = _corrected(version)
+    if kind != "document":
+        names = {name.lower(): name for name in schema["definitions"]}
+        roles = [names[_NAMES.get(kind, kind).lower()], names.get("reference") or names["jsonreference"]]
+        either = [{"$ref": f"#/definitions/{name}"} for name in roles]
+        schema = {"definitions": schema["definitions"], "anyOf": either}
     # Formats are not checked: that a contact's URL is none hinders nobody.
     return schema, jsonschema_rs.Draft4Validator(schema, validate_formats=False)
+
+
+_NAMES = {"path": "pathItem"}
+"""What the official schemas call a kind, where ``structure`` calls it otherwise."""
+
+
+@cache
+def _corrected(version: tuple[int, int]) -> dict[str, Any]:
+    schema = _official(version)
+    _CORRECT[version](schema)
+    return schema
 
 
 def _official(version: tuple[int, int]) -> dict[str, Any]:

@@ -24,7 +24,11 @@ __all__ = ["Bundle", "bundle", "follow"]
 
 
 class Bundle:
-    """One tree made of one or more sources; ``mistakes`` lists the references that lead nowhere."""
+    """One tree made of one or more sources.
+
+    ``mistakes`` lists the references that lead nowhere, ``strays`` the kind and place of what is referenced where
+    nothing of its kind stands (below an extension, say): the document's schema does not see that it is of its kind.
+    """
 
     def __init__(self, root: Source, dialect: Dialect) -> None:
         self.root = root
@@ -35,6 +39,7 @@ class Bundle:
                 raise SpecError([root.mistake(home[:1], "must be an object")])
         self.sources: dict[str, Source] = {root.uri: root}
         self.mistakes: list[Mistake] = []
+        self.strays: list[tuple[str, Parts]] = []
         self._unread: set[str] = set()
         self._copies: dict[tuple[str, Parts, str], Parts] = {}
         self._origins: dict[Parts, tuple[Source, Parts]] = {}
@@ -59,8 +64,10 @@ class Bundle:
         waiting: list[tuple[str, Parts]] = [("document", ())]
         while waiting:
             wanted, parts = waiting.pop()
-            if (wanted, parts) in seen:
+            if (wanted, parts) in seen or not _exists(self.tree, parts):
                 continue
+            if wanted != "document" and parts[:-1] != self.dialect.homes[wanted]:
+                self.strays.append((wanted, parts))
             for kind, node, place in walk(self.dialect, wanted, _get(self.tree, parts), parts):
                 if (kind, place) in seen:
                     continue
@@ -98,7 +105,11 @@ class Bundle:
         return target
 
     def _source(self, source: Source, uri: str, way: Parts) -> Source | None:
-        absolute, name = source.refer(uri)
+        try:
+            absolute, name = source.refer(uri)
+        except ValueError as error:
+            self._note(source, way, f"{uri!r} is no URL: {error}")
+            return None
         if absolute in self._unread:
             return None
         if absolute not in self.sources:
@@ -169,8 +180,18 @@ def follow(tree: Any, node: Any) -> Any:
         if node["$ref"] in seen:
             raise RecursionError(node["$ref"])
         seen.add(node["$ref"])
+        if not node["$ref"].startswith("#"):
+            raise LookupError(node["$ref"])
         node = find(tree, split_fragment(node["$ref"][1:]))
     return node
+
+
+def _exists(tree: Any, parts: Parts) -> bool:
+    try:
+        find(tree, parts)
+    except LookupError:
+        return False
+    return True
 
 
 def _get(tree: Any, parts: Parts) -> Any:
