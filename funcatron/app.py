@@ -46,7 +46,8 @@ class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
 
     def __get__(self, instance: Any, owner: type | None = None) -> T:  # type: ignore[override]
         with instance._lock:  # noqa: SLF001 - a part of the class below
-            return super().__get__(instance, owner)
+            made: T = super().__get__(instance, owner)
+            return made
 
 
 Source = str | Path | Mapping[str, Any]
@@ -345,7 +346,7 @@ class Funcatron:
 
     def _existing(self, record: Execution) -> Execution:
         """Return the record that made this one a duplicate."""
-        principal_id = record.principal and record.principal.get("id")
+        principal_id = None if record.principal is None else record.principal.get("id")
         found = self.store.get(record.id) or self.store.find(
             function=record.function,
             event_source=record.event_source,

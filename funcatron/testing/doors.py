@@ -161,7 +161,7 @@ class HTTPDoor:
         headers = request.headers | ({"Prefer": self.prefer} if self.prefer else {})
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            raw = {name: value.encode("latin-1", "replace") for name, value in headers.items()}
+            raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
             return await client.request(request.method, request.target, headers=raw, content=request.content)
 
 

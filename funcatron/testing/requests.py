@@ -42,7 +42,7 @@ def build_request(function: Function, arguments: Mapping[str, Any]) -> Request:
     request = Request(operation.method.upper(), target)
     for parameter in operation.parameters:
         name = function.binder.arguments.get((parameter.location, parameter.name))
-        given = next((arguments[key] for key in (name, parameter.name) if key in arguments), None)
+        given = arguments.get(name or parameter.name, arguments.get(parameter.name))
         if given is None:
             continue
         match parameter.location:
