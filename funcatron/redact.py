@@ -7,45 +7,43 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["CREDENTIAL_HEADERS", "public_headers", "redact", "redact_text"]
+__all__ = ["is_credential", "public_headers", "redact", "redact_text"]
 
-CREDENTIAL_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "x-auth-token",
-        "x-service-token",
-        "x-subject-token",
-        "cookie",
-        "set-cookie",
-    }
-)
 MASK = "***"
+_CREDENTIALS = re.compile(r"authorization|cookie|token|secret|passw|api[-_]?key", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(://[^\s/:@\"']{0,256}:)[^\s/@\"']{1,256}(?=@)")
+
+
+@lru_cache(1024)
+def is_credential(header: str) -> bool:
+    """Return whether a header of this name carries a credential or a cookie."""
+    return _CREDENTIALS.search(header) is not None
 
 
 def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with names in lower case, credentials and cookies left out."""
-    return {name.lower(): value for name, value in headers.items() if name.lower() not in CREDENTIAL_HEADERS}
+    return {name.lower(): value for name, value in headers.items() if not is_credential(name)}
 
 
 def redact(value: Any, names: Sequence[str]) -> Any:
     """Return a JSON value in which every member whose name contains one of ``names`` (any case) is masked."""
-    if not names:
-        return value
-    if isinstance(value, Mapping):
-        return {
-            key: MASK if _pattern(tuple(names)).search(str(key)) else redact(item, names) for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [redact(item, names) for item in value]
-    return value
+    return _redacted(value, _pattern(tuple(names))) if names else value
 
 
 def redact_text(text: str, names: Sequence[str]) -> str:
-    """Return a log message in which ``name=value`` and ``"name": value`` of the named are masked."""
-    if not names:
-        return text
-    return _assignment(tuple(names)).sub(lambda match: match[1] + MASK, text)
+    """Return a log message in which ``name=value`` and ``"name": value`` of the named are masked, and the passwords
+    of URLs.
+    """
+    text = _URL_PASSWORD.sub(lambda match: match[1] + MASK, text) if "://" in text else text
+    return _assignment(tuple(names)).sub(lambda match: match[1] + MASK, text) if names else text
+
+
+def _redacted(value: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: MASK if pattern.search(str(key)) else _redacted(item, pattern) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_redacted(item, pattern) for item in value]
+    return value
 
 
 @lru_cache(8)
@@ -55,7 +53,11 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 
 @lru_cache(8)
 def _assignment(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Match the name up to its value, then the value: quoted (with spaces), or a word, its scheme in front or not."""
     words = "|".join(map(re.escape, names))
+    quoted = r"""b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'"""
+    scheme = r"(?:(?:basic|bearer|digest|token)\s+)?"
     return re.compile(
-        rf"""((?:[\w-]*(?:{words})[\w-]*)["']?\s*[=:]\s*(?:bearer\s+|basic\s+)?["']?)[^\s"',;}}&]+""", re.IGNORECASE
+        rf"""((?:{words})[\w-]{{0,64}}["']?\s{{0,8}}[=:]\s{{0,8}})(?:{quoted}|{scheme}["']?[^\s"',;}}&]+)""",
+        re.IGNORECASE,
     )
