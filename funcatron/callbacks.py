@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -28,56 +28,69 @@ from funcatron.settings import Settings
 __all__ = ["deliverer", "sign"]
 
 TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+LONGEST_WAIT = 86_400.0
+"""Seconds; a receiver that asks for more patience (Retry-After) is asked again after these."""
+
+_EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): the last 32 bits are an IPv4 address
 
 
 def deliverer(settings: Settings) -> Callable[..., None]:
-    """Return the handler of ``funcatron.callbacks.deliver`` for these settings."""
+    """Return the handler of ``funcatron.callbacks.deliver`` for these settings.
+
+    Raises SettingsError where ``callback_secret`` cannot sign.
+    """
+    if settings.callback_secret:
+        sign(settings.callback_secret, "", "", b"")
     return partial(_deliver, settings)
 
 
 def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> None:
     url = body["url"]
     address = resolve(url, allow_private=settings.callback_allow_private)
-    content = body.get("body", "").encode()
+    content = base64.b64decode(body["base64"]) if "base64" in body else body.get("body", "").encode()
     headers = {
         "Content-Type": body["content_type"],
         "User-Agent": "funcatron",
         "webhook-id": context.id,
         "webhook-timestamp": str(int(time.time())),
         "X-Funcatron-Execution": body.get("execution", ""),
-        "X-Funcatron-Function": body.get("function", ""),
+        "X-Funcatron-Function": quote(body.get("function", "")),
         "X-Funcatron-State": body.get("state", ""),
     }
     if settings.callback_secret:
         headers["webhook-signature"] = sign(settings.callback_secret, context.id, headers["webhook-timestamp"], content)
     answer = _send(body["method"].upper(), url, address, headers, content)
+    shown = without_password(url)
     if answer.status_code == 410:
-        raise Problem(410, detail=f"{url} answered 410 Gone; nothing more is sent there for this execution")
+        raise Problem(410, detail=f"{shown} answered 410 Gone; nothing more is sent there for this execution")
     if answer.is_redirect:
-        raise Problem(422, "Redirect refused", f"{url} answered {answer.status_code}; redirects are not followed")
+        raise Problem(422, "Redirect refused", f"{shown} answered {answer.status_code}; redirects are not followed")
     if not answer.is_success:
         after = answer.headers.get("retry-after", "")
-        raise Retry(f"{url} answered {answer.status_code}", after=float(after) if after.isdigit() else None)
-    context.logger.info("delivered to %s: %d", url, answer.status_code)
+        wait = min(LONGEST_WAIT, float(after)) if after.isascii() and after.isdigit() else None
+        raise Retry(f"{shown} answered {answer.status_code}", after=wait)
+    context.logger.info("delivered to %s: %d", shown, answer.status_code)
 
 
 def resolve(url: str, *, allow_private: bool) -> str:
     """Return the IP address to connect to for ``url``; raises Problem where it may not be called, Retry where its
     name does not resolve for now.
     """
+    shown = without_password(url)
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise Problem(422, "Callback refused", f"{url!r} is not a URL: {error}") from None
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise Problem(422, "Callback refused", f"{shown!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Problem(422, "Callback refused", f"{url!r} is not an http or https URL")
+        raise Problem(422, "Callback refused", f"{shown!r} is not an http or https URL")
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Retry(f"{parts.hostname} does not resolve: {error}") from None
     addresses = [str(item[4][0]) for item in found]
-    allowed = [address for address in addresses if allow_private or _public(address)]
+    allowed = [address for address in addresses if allow_private or is_public(address)]
     if not allowed:
         raise Problem(
             422,
@@ -88,29 +101,44 @@ def resolve(url: str, *, allow_private: bool) -> str:
     return allowed[0]
 
 
-def _public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Return whether an IP address is a global unicast one, and so is any IPv4 address that it embeds."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in _EMBEDDING:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
     return ip.is_global and not ip.is_multicast
 
 
+def without_password(url: str) -> str:
+    """Return a URL without its user and password, for messages."""
+    head, at, tail = url.partition("://")[2].partition("/")[0].rpartition("@")
+    return url.replace(f"{head}{at}", "", 1) if at and tail else url
+
+
 def _send(method: str, url: str, address: str, headers: Mapping[str, str], content: bytes) -> httpx.Response:
-    """Send the request to ``address``, under the URL's own host name (Host, TLS server name)."""
+    """Send the request to ``address``, under the URL's own host name (Host, TLS server name); what the answer has
+    for a body is not read.
+    """
     target = httpx.URL(url)
-    host = target.netloc.decode()
-    request_headers = {**headers, "Host": host.rpartition("@")[2]}
+    request_headers = {**headers, "Host": target.netloc.decode()}
     try:
-        with httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
-            return client.request(
+        with (
+            httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            client.stream(
                 method,
                 target.copy_with(host=address),
                 headers=request_headers,
                 content=content,
-                extensions={"sni_hostname": target.host},
-            )
+                extensions={"sni_hostname": target.raw_host.decode()},
+            ) as answer,
+        ):
+            return answer
     except httpx.HTTPError as error:
-        raise Retry(f"{url}: {type(error).__name__}: {error}") from error
+        raise Retry(f"{without_password(url)}: {type(error).__name__}: {error}") from error
 
 
 def sign(secret: str, message_id: str, timestamp: str, content: bytes) -> str:
@@ -121,6 +149,8 @@ def sign(secret: str, message_id: str, timestamp: str, content: bytes) -> str:
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
-        raise SettingsError("callback_secret must be whsec_ followed by base64") from None
+        key = b""
+    if not key:
+        raise SettingsError("callback_secret must be whsec_ followed by base64")
     signed = f"{message_id}.{timestamp}.".encode() + content
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from funcatron.binding import argument_name
-from funcatron.codec import encode_input, encode_json
+from funcatron.codec import decode_input, encode_input, encode_json
 from funcatron.errors import Problem
 from funcatron.execution import Execution, StoredResult, new_id
 from funcatron.expressions import evaluate, point
@@ -16,7 +16,7 @@ from funcatron.invocation import Invocation, Result
 from funcatron.ports import Dispatcher
 from funcatron.registry import Function, Registry
 from funcatron.spec.operation import Callback
-from funcatron.types import Location
+from funcatron.types import MISSING
 
 __all__ = ["Endings", "record_of_sync_call"]
 
@@ -50,6 +50,7 @@ class Endings:
         result = execution.result or StoredResult()
         if execution.state == "failed":
             result = StoredResult(content_type="application/problem+json", body=execution.problem)
+        content = {"base64": result.base64} if result.base64 is not None else {"body": result.to_bytes().decode()}
         return Execution(
             id=new_id(),
             function=DELIVER,
@@ -60,14 +61,14 @@ class Endings:
                     "url": url,
                     "method": callback.method,
                     "content_type": result.content_type or "application/json",
-                    "body": result.to_bytes().decode("utf-8", "replace"),
+                    **content,
                     "execution": execution.id,
                     "function": execution.function,
                     "state": execution.state,
                 }
             },
             event_source=f"/_funcatron/executions/{execution.id}",
-            event_id=f"callback/{callback.name}/{callback.method}/{execution.attempt}",
+            event_id=f"callback/{callback.name}/{callback.expression}/{callback.method}/{execution.ended_at}",
             principal=execution.principal,
             project_id=execution.project_id,
             created_at=time.time(),
@@ -76,24 +77,33 @@ class Endings:
 
 def _look_up(function: Function, execution: Execution, source: str, name: str) -> Any:
     """Give a runtime expression its value from the record."""
-    request, _, place = source.partition(".")
-    if source == "method":
-        return function.operation.method.upper()
-    if source == "url":
-        return execution.headers.get("x-funcatron-url") or function.operation.route
-    if request == "response":
-        result = execution.result or StoredResult()
-        if place == "body":
+    result = execution.result or StoredResult()
+    side, _, place = source.partition(".")
+    match source:
+        case "url":
+            return execution.headers.get("x-funcatron-url") or function.operation.route
+        case "method":
+            return function.operation.method.upper()
+        case "statusCode":
+            return (execution.problem or {}).get("status", result.status)
+        case "response.body":
             return point(result.body, name)
-        return next((v for k, v in result.headers.items() if k.lower() == name.lower()), None)
-    if place == "body":
-        body_name = function.binder.body_argument
-        return point(execution.input.get(body_name), name) if body_name else None
-    location: Location = place  # type: ignore[assignment]
-    key = function.binder.arguments.get((location, name), argument_name(name))
-    if key in execution.input:
-        return execution.input[key]
-    return execution.headers.get(name.lower()) if place == "header" else None
+        case "response.header":
+            return _header(result.headers, name)
+        case "request.body":
+            body = decode_input(execution.input).get(function.binder.body_argument or "", MISSING)
+            return point(body, name)
+        case _ if side == "request":
+            declared = {n: a for (where, n), a in function.binder.arguments.items() if where == place}
+            argument = _header(declared, name) if place == "header" else declared.get(name)
+            if argument in execution.input:
+                return execution.input[argument]
+            return _header(execution.headers, name) if place == "header" else None
+    return None
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for given, value in headers.items() if given.lower() == name.lower()), None)
 
 
 def record_of_sync_call(function: Function, invocation: Invocation, result: Result, created: float) -> Execution:
