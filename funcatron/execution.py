@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from base64 import b64decode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -175,10 +175,16 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rfc3339(seconds: float | None) -> str | None:
-    """Return a time in seconds since the epoch as RFC 3339 in UTC, to the microsecond."""
+    """Return a time in seconds since the epoch as RFC 3339 in UTC, to the microsecond.
+
+    Never a later one: ``since`` the time that a record shows, that record is listed.
+    """
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    moment = datetime.fromtimestamp(seconds, UTC)
+    if moment.timestamp() > seconds:
+        moment -= timedelta(microseconds=1)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import datetime
 from itertools import pairwise
 
 import msgspec
@@ -177,3 +178,11 @@ def test_a_stored_result_gives_the_bytes_again(stored: StoredResult, content: by
 def test_times_are_rfc_3339_in_utc() -> None:
     assert rfc3339(None) is None
     assert rfc3339(1_700_000_000.25) == "2023-11-14T22:13:20.250000Z"
+
+
+def test_a_time_is_never_shown_later_than_it_was() -> None:
+    for tick in range(1000):
+        seconds = 1_700_000_000.0 + tick * 2.0**-22  # as exact as a time of these years can be: a quarter microsecond
+        shown = rfc3339(seconds)
+        assert shown is not None
+        assert seconds - 1e-6 < datetime.fromisoformat(shown).timestamp() <= seconds
