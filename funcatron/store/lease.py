@@ -73,8 +73,8 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether this process still holds it: False after ``release`` and in a forked child."""
-        return self._file is not None
+        """Whether this process still holds it: not after ``release``, in a forked child, or if the file was deleted."""
+        return self._file is not None and os.fstat(self._file).st_nlink > 0
 
     def release(self) -> None:
         """Give the lease back; a second time does nothing."""

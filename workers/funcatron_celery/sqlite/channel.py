@@ -95,15 +95,18 @@ class Channel(virtual.Channel):
 
     def __init__(self, connection: Any, **kwargs: Any) -> None:
         super().__init__(connection, **kwargs)
+        self._transport = connection
         self._messages = connection.messages
         self._topology = connection.topology
         self._claimed: dict[str, deque[Claimed]] = {}
         self._paces: dict[str, Pace] = {}
         self._full: set[str] = set()  # queues whose last claim found all it asked for
         self._unacknowledged: set[str] = set()  # queues consumed without acknowledgements
+        self._got_at = 0.0
+        self._getting = threading.Lock()  # over what is claimed and not delivered
         self._settled: list[int] = []
-        self._settling = threading.Lock()
         self._settled_since = 0.0
+        self._settling = threading.Lock()  # over what is settled and not deleted
 
     # Declarations
 
@@ -167,7 +170,7 @@ class Channel(virtual.Channel):
         return [(queue, name, key) for name in self.get_exchanges() for key, queue in self._topology.bindings(name)]
 
     def _new_queue(self, queue: str, auto_delete: bool = False, exclusive: bool = False, **kwargs: Any) -> None:
-        self._topology.declare_queue(queue, self.connection.lease.id if auto_delete or exclusive else None)
+        self._topology.declare_queue(queue, self._transport.lease.id if auto_delete or exclusive else None)
 
     def _has_queue(self, queue: str, **kwargs: Any) -> bool:
         return bool(self._topology.has_queue(queue))
@@ -190,13 +193,20 @@ class Channel(virtual.Channel):
         if self._settled and time.monotonic() - self._settled_since > ACK_SECONDS:
             self.flush()
         while True:
-            claimed = self._claimed.get(queue) or self._claim(queue)
-            message = claimed.popleft()
+            message = self._next(queue)
             try:
                 return self._decoded(message, queue)
             except ValueError as error:
                 logger.error("Message %s of queue %s cannot be read and is dead: %s", message.id, queue, error)
                 self._messages.bury(message.id, "unreadable")
+
+    def _next(self, queue: str) -> Claimed:
+        with self._getting:
+            claimed = self._claimed.get(queue) or self._claim(queue)
+            self._got_at = time.monotonic()
+            if len(claimed) > 1:
+                self._transport.flush_later()
+            return claimed.popleft()
 
     def _claim(self, queue: str) -> deque[Claimed]:
         """Claim as many messages as there is room and time for. Raises Empty."""
@@ -208,7 +218,7 @@ class Channel(virtual.Channel):
             found = self._messages.take(queue, 1)
         else:
             with self._taken_settled() as settled:
-                found = self._messages.claim(queue, size, self.connection.lease.id, settled)
+                found = self._messages.claim(queue, size, self._transport.lease.id, settled)
         self._full.discard(queue)
         if not found:
             raise Empty
@@ -244,8 +254,8 @@ class Channel(virtual.Channel):
         """Begin to consume a queue."""
         if no_ack:
             self._unacknowledged.add(queue)
-        self.connection.listen()
-        self._topology.hold(queue, self.connection.lease.id)
+        self._transport.listen()
+        self._topology.hold(queue, self._transport.lease.id)
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kw)
 
     def basic_cancel(self, consumer_tag: str) -> None:
@@ -254,7 +264,8 @@ class Channel(virtual.Channel):
         super().basic_cancel(consumer_tag)
         if queue is not None and queue not in self._active_queues:
             self._unacknowledged.discard(queue)
-            self._messages.give_back([message.id for message in self._claimed.pop(queue, ())])
+            with self._getting:
+                self._messages.give_back([message.id for message in self._claimed.pop(queue, ())])
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         """Return one message, or None."""
@@ -276,9 +287,11 @@ class Channel(virtual.Channel):
                 self._settled_since = time.monotonic()
             self._settled.append(tag)
             many = len(self._settled) >= ACKS_TOGETHER
-        if many:
+        if many or self.closed:  # a pool may end its last tasks after its consumer
             self.flush()
-        self.connection.has_room()
+        else:
+            self._transport.flush_later()
+        self._transport.has_room()
 
     def refuse(self, tag: int, *, requeue: bool) -> None:
         """Requeue a message, which counts as an attempt, or bury it. Any thread may call this."""
@@ -286,7 +299,7 @@ class Channel(virtual.Channel):
             self._messages.requeue([tag])
         else:
             self._messages.bury(tag, "rejected")
-        self.connection.has_room()
+        self._transport.has_room()
 
     def give_back(self, tags: Sequence[int]) -> None:
         """Free messages that were delivered and not settled; their next delivery says so."""
@@ -298,18 +311,29 @@ class Channel(virtual.Channel):
             with self._taken_settled() as settled:
                 self._messages.acknowledge(settled)
 
+    def tidy(self) -> bool:
+        """Give back and delete what lies too long, the consumer being busy; True if there may soon be more to do."""
+        now = time.monotonic()
+        if self._settled and now - self._settled_since > ACK_SECONDS:
+            self.flush()
+        with self._getting:
+            if now - self._got_at > CLAIM_SECONDS:
+                for claimed in self._claimed.values():
+                    self._messages.give_back([message.id for message in claimed])
+                    claimed.clear()
+            return bool(self._settled or any(self._claimed.values()))
+
     def close(self) -> None:
         """Stop consuming and give everything back."""
-        transport = self.connection
-        if self.closed or transport is None:
+        if self.closed:
             return
         try:
             self.flush()
             super().close()
         except Unavailable as error:
-            logger.warning("The channel's messages could not be given back, its lease is given up: %s", error)
-            transport.give_up_lease()
-            transport.close_channel(self)
+            logger.warning("A channel's messages could not be given back, so its lease is given up: %s", error)
+            self._transport.give_up_lease()
+            self._transport.close_channel(self)
 
     @contextlib.contextmanager
     def _taken_settled(self) -> Iterator[list[int]]:

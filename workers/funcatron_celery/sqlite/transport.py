@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from queue import Empty
 from typing import Any
@@ -22,6 +23,7 @@ from funcatron.store.lease import Lease, held
 from funcatron.store.opening import path_of
 from funcatron.store.wakeup import Listener
 from funcatron_celery.sqlite.channel import Channel
+from funcatron_celery.sqlite.flusher import Flusher
 from funcatron_celery.sqlite.messages import Messages
 from funcatron_celery.sqlite.topology import Topology
 
@@ -49,8 +51,9 @@ class Transport(virtual.Transport):
         self._database: Database | None = None
         self._lease: Lease | None = None
         self._listener: Listener | None = None
+        self._flusher: Flusher | None = None
         self._reap_at = 0.0
-        self._waiting = False
+        self._drainer = 0  # the thread that consumes
         self._interrupted = False
 
     def establish_connection(self) -> Any:
@@ -67,6 +70,9 @@ class Transport(virtual.Transport):
 
     def close_connection(self, connection: Any) -> None:
         """Give everything back and close the file."""
+        flusher, self._flusher = self._flusher, None
+        if flusher is not None:
+            flusher.stop()
         super().close_connection(connection)
         database, self._database = self._database, None
         if database is not None:
@@ -96,6 +102,8 @@ class Transport(virtual.Transport):
         lease = self.lease
         if self._listener is None:
             self._listener = Listener(lease)
+        if self._flusher is None:
+            self._flusher = Flusher(self._tidy)
 
     def give_up_lease(self) -> None:
         """Let go of all this connection owns: whoever looks next frees it."""
@@ -107,9 +115,14 @@ class Transport(virtual.Transport):
             lease.release()
 
     def has_room(self) -> None:
-        """Wake ``drain_events``: a message was settled in another thread, so there may be room for the next."""
-        if self._waiting and self._listener is not None:
+        """Wake ``drain_events`` if a message was settled in another thread: there may be room for the next."""
+        if self._listener is not None and threading.get_ident() != self._drainer:
             self._listener.nudge()
+
+    def flush_later(self) -> None:
+        """See to it that what channels hold back is settled even if this thread is kept busy."""
+        if self._flusher is not None:
+            self._flusher.needed()
 
     def interrupt(self) -> None:
         """Make ``drain_events``, the one that waits now or else the next, return at once with TimeoutError.
@@ -124,6 +137,7 @@ class Transport(virtual.Transport):
         """Deliver at least one message; raises TimeoutError where none comes in ``timeout`` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         cycle: Any = self.cycle
+        self._drainer = threading.get_ident()
         while True:
             try:
                 cycle.get(self._deliver, timeout=timeout)
@@ -143,18 +157,14 @@ class Transport(virtual.Transport):
             if self._interrupted or (until is not None and now >= until):
                 self._interrupted = False
                 raise TimeoutError
-            if now >= look_at or self._reap(now) or self._called(min(look_at, self._reap_at, until or look_at) - now):
+            if now >= look_at or self._reap(now):
                 return
-            for channel in self.channels:
-                channel.flush()
+            if self._listener is None or self._listener.wait(min(look_at, self._reap_at, until or look_at) - now):
+                return
 
-    def _called(self, seconds: float) -> bool:
-        assert self._listener is not None
-        self._waiting = True
-        try:
-            return self._listener.wait(seconds)
-        finally:
-            self._waiting = False
+    def _tidy(self) -> bool:
+        unfinished = [channel.tidy() for channel in list(self.channels)]
+        return any(unfinished)
 
     def _interval(self) -> float:
         deaf = self._listener is None or not self._listener.works

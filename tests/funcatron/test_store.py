@@ -1,0 +1,423 @@
+"""What every store does: one suite, run against each of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funcatron.errors import TransitionError
+from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
+from funcatron.ports import Ending, ExecutionQuery, ExecutionStore
+from funcatron.store.memory import MemoryStore
+from funcatron.store.sqlite import SQLiteStore
+
+SUCCEEDED = Ending(change="succeed", result=StoredResult(status=201, headers={"x-a": "b"}, body={"id": 7}))
+FAILED = Ending(change="fail", problem={"status": 500, "title": "Boom"}, failure="handler")
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExecutionStore]:
+    made: ExecutionStore = SQLiteStore(f"sqlite:///{tmp_path}/f.db") if request.param == "sqlite" else MemoryStore()
+    yield made
+    made.close()
+
+
+def execution(**fields: Any) -> Execution:
+    return Execution(**{"id": new_id(), "function": "f", "trigger": "async", "created_at": time.time(), **fields})
+
+
+def accepted(store: ExecutionStore, **fields: Any) -> Execution:
+    made = execution(**fields)
+    assert store.create([made]) == [True]
+    return made
+
+
+def running(store: ExecutionStore, **fields: Any) -> Execution:
+    started = store.start(accepted(store, **fields).id, worker="w1", deadline=None)
+    assert started is not None
+    return started
+
+
+# Accepting
+
+
+def test_a_record_comes_back_as_it_was_given(store: ExecutionStore) -> None:
+    given = execution(
+        queue="images",
+        input={"id": 1, "body": {"name": "Zoë ☃ 漢字 \u0000 '\"\\", "big": 2**70, "f": 1.5, "n": None, "l": [True]}},
+        event={"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"ä": 1}},
+        headers={"user-agent": "curl"},
+        principal={"id": "ann", "roles": ["admin"]},
+        project_id="p1",
+        event_source="/s",
+        event_id="1",
+        idempotency_key="k",
+        fingerprint="sha",
+        expires_at=time.time() + 60,
+        due_at=time.time() + 1,
+    )
+    store.create([given])
+    assert store.get(given.id) == given
+
+
+def test_an_input_of_a_megabyte_is_kept(store: ExecutionStore) -> None:
+    given = accepted(store, input={"body": "é" * 500_000})
+    assert store.get(given.id) == given
+    assert store.start(given.id, worker="w", deadline=None) is not None
+
+
+def test_an_unknown_id_is_none(store: ExecutionStore) -> None:
+    assert store.get("nobody") is None
+    assert store.start("nobody", worker="w", deadline=None) is None
+    assert store.finish("nobody", 1, SUCCEEDED) is None
+    assert store.cancel("nobody") is None
+    assert store.redrive("nobody") is None
+    assert store.fail("nobody", {}, "lost") is None
+    assert list(store.logs("nobody")) == []
+
+
+def test_nothing_is_created_of_nothing(store: ExecutionStore) -> None:
+    assert store.create([]) == []
+    assert store.counts() == {}
+
+
+def test_the_same_id_is_accepted_once(store: ExecutionStore) -> None:
+    first = accepted(store)
+    second = execution(id=first.id, function="other")
+    third = execution()
+    assert store.create([second, third]) == [False, True]
+    assert store.get(first.id) == first
+    assert store.get(third.id) == third
+
+
+def test_the_same_event_is_accepted_once_for_each_function(store: ExecutionStore) -> None:
+    def of(function: str, event_id: str | None, source: str | None = "/s") -> Execution:
+        return execution(function=function, event_source=source, event_id=event_id)
+
+    assert store.create([of("f", "1"), of("f", "1"), of("g", "1"), of("f", "2"), of("f", "1", "/t")]) == [
+        True, False, True, True, True,
+    ]  # fmt: skip
+    assert store.create([of("f", None), of("f", None)]) == [True, True]
+    found = store.find(function="g", event_source="/s", event_id="1")
+    assert found is not None
+    assert found.function == "g"
+    assert store.find(function="g", event_source="/s", event_id="2") is None
+
+
+def test_the_same_idempotency_key_is_accepted_once_for_each_principal(store: ExecutionStore) -> None:
+    def by(principal: str | None, key: str | None = "k", function: str = "f") -> Execution:
+        return execution(function=function, idempotency_key=key, principal=principal and {"id": principal})
+
+    ann, bob, nobody, other = by("ann"), by("bob"), by(None), by("ann", function="g")
+    assert store.create([ann, by("ann"), bob, nobody, by(None), other, by("ann", None), by("ann", None)]) == [
+        True, False, True, True, False, True, True, True,
+    ]  # fmt: skip
+    assert store.find(function="f", idempotency_key="k", principal_id="ann") == ann
+    assert store.find(function="f", idempotency_key="k", principal_id="bob") == bob
+    assert store.find(function="f", idempotency_key="k") == nobody
+    assert store.find(function="f", idempotency_key="l") is None
+
+
+# The lifecycle
+
+
+def test_an_attempt_starts_and_succeeds(store: ExecutionStore) -> None:
+    made = accepted(store)
+    started = store.start(made.id, worker="w1", deadline=time.time() + 30)
+    assert started is not None
+    assert (started.state, started.attempt, started.worker) == ("running", 1, "w1")
+    assert started.started_at is not None
+    assert started.deadline is not None
+    assert store.running() == [started]
+
+    ended = store.finish(made.id, 1, SUCCEEDED)
+    assert ended is not None
+    assert (ended.state, ended.result, ended.worker, ended.deadline) == ("succeeded", SUCCEEDED.result, None, None)
+    assert ended.ended_at is not None
+    assert ended.input == made.input
+    assert store.get(made.id) == ended
+    assert store.running() == []
+
+
+def test_what_runs_or_has_ended_does_not_start(store: ExecutionStore) -> None:
+    started = running(store)
+    assert store.start(started.id, worker="w2", deadline=None) is None
+    store.finish(started.id, 1, SUCCEEDED)
+    assert store.start(started.id, worker="w2", deadline=None) is None
+    assert store.finish(started.id, 1, FAILED) is None
+
+
+def test_what_has_expired_does_not_start(store: ExecutionStore) -> None:
+    assert store.start(accepted(store, expires_at=time.time() - 1).id, worker="w", deadline=None) is None
+    assert store.start(accepted(store, expires_at=time.time() + 60).id, worker="w", deadline=None) is not None
+
+
+def test_an_expiry_does_not_stop_a_retry(store: ExecutionStore) -> None:
+    made = accepted(store, expires_at=time.time() + 0.05)
+    assert store.start(made.id, worker="w", deadline=None) is not None
+    assert store.finish(made.id, 1, Ending(change="retry")) is not None
+    while time.time() < (made.expires_at or 0):
+        time.sleep(0.01)
+    assert store.start(made.id, worker="w", deadline=None) is not None
+
+
+def test_a_failed_attempt_waits_for_the_next_and_keeps_why(store: ExecutionStore) -> None:
+    started = running(store)
+    due = time.time() + 5
+    waiting = store.finish(
+        started.id, 1, Ending(change="retry", problem={"status": 500}, failure="handler", due_at=due)
+    )
+    assert waiting is not None
+    assert (waiting.state, waiting.due_at, waiting.worker, waiting.ended_at) == ("retrying", due, None, None)
+    assert (waiting.problem, waiting.failure) == ({"status": 500}, "handler")
+
+    again = store.start(started.id, worker="w2", deadline=None)
+    assert again is not None
+    assert (again.state, again.attempt, again.due_at) == ("running", 2, None)
+    assert (again.problem, again.failure) == (None, None)
+    assert store.finish(started.id, 1, SUCCEEDED) is None, "the first attempt no longer runs"
+    assert store.finish(started.id, 2, SUCCEEDED) is not None
+
+
+def test_a_retry_without_a_time_is_due_at_once(store: ExecutionStore) -> None:
+    started = running(store)
+    store.finish(started.id, 1, Ending(change="retry"))
+    assert [one.id for one in store.due(now=time.time(), stale=0, limit=9)] == [started.id]
+
+
+def test_an_attempt_is_lost_with_its_worker(store: ExecutionStore) -> None:
+    started = running(store)
+    lost = store.lose(started.id, 1, Ending(change="retry", failure="lost", due_at=1.0))
+    assert lost is not None
+    assert (lost.state, lost.failure, lost.worker) == ("retrying", "lost", None)
+    assert store.lose(started.id, 1, Ending(change="fail", failure="lost")) is None
+
+
+def test_only_an_end_of_an_attempt_finishes_one(store: ExecutionStore) -> None:
+    started = running(store)
+    with pytest.raises(TransitionError):
+        store.finish(started.id, 1, Ending(change="redrive"))
+    assert store.get(started.id) == started
+
+
+def test_cancel_ends_what_waits_and_what_runs(store: ExecutionStore) -> None:
+    for made in (accepted(store), running(store)):
+        cancelled = store.cancel(made.id)
+        assert cancelled is not None
+        assert (cancelled.state, cancelled.worker) == ("cancelled", None)
+        assert cancelled.ended_at is not None
+        assert store.finish(made.id, 1, SUCCEEDED) is None
+        with pytest.raises(TransitionError, match="cancelled cannot cancel"):
+            store.cancel(made.id)
+
+
+def test_redrive_begins_anew(store: ExecutionStore) -> None:
+    made = running(store, expires_at=time.time() + 60)
+    with pytest.raises(TransitionError, match="running cannot redrive"):
+        store.redrive(made.id)
+    store.finish(made.id, 1, FAILED)
+    again = store.redrive(made.id)
+    assert again is not None
+    assert again == execution(id=made.id, created_at=made.created_at)
+    assert [one.id for one in store.due(now=time.time(), stale=time.time() + 1, limit=9)] == [made.id]
+    started = store.start(made.id, worker="w", deadline=None)
+    assert started is not None
+    assert started.attempt == 1
+
+
+def test_fail_ends_what_waits_alone(store: ExecutionStore) -> None:
+    made, busy = accepted(store), running(store)
+    failed = store.fail(made.id, {"status": 404}, "invalid")
+    assert failed is not None
+    assert (failed.state, failed.problem, failed.failure) == ("failed", {"status": 404}, "invalid")
+    assert store.fail(busy.id, {"status": 404}, "invalid") is None
+    assert store.fail(made.id, {"status": 404}, "invalid") is None
+
+
+def test_progress_belongs_to_the_running_attempt(store: ExecutionStore) -> None:
+    made = running(store)
+    store.progress(made.id, 1, Progress(3, 10, "half way"))
+    store.progress(made.id, 2, Progress(9))
+    now = store.get(made.id)
+    assert now is not None
+    assert now.progress == Progress(3, 10, "half way")
+    store.finish(made.id, 1, SUCCEEDED)
+    store.progress(made.id, 1, Progress(10))
+    now = store.get(made.id)
+    assert now is not None
+    assert now.progress == Progress(3, 10, "half way")
+
+
+def test_one_of_many_threads_starts_an_execution(store: ExecutionStore) -> None:
+    made = [accepted(store) for _ in range(20)]
+    barrier = threading.Barrier(8)
+
+    def start_all(worker: int) -> list[Execution | None]:
+        barrier.wait()
+        return [store.start(one.id, worker=f"w{worker}", deadline=None) for one in made]
+
+    with ThreadPoolExecutor(8) as threads:
+        columns = list(zip(*threads.map(start_all, range(8)), strict=True))
+    assert [sum(one is not None for one in column) for column in columns] == [1] * 20
+
+
+def test_one_of_many_threads_creates_an_event(store: ExecutionStore) -> None:
+    barrier = threading.Barrier(8)
+
+    def create(_: int) -> list[bool]:
+        barrier.wait()
+        return store.create([execution(event_source="/s", event_id=str(number)) for number in range(20)])
+
+    with ThreadPoolExecutor(8) as threads:
+        columns = list(zip(*threads.map(create, range(8)), strict=True))
+    assert [sum(column) for column in columns] == [1] * 20
+
+
+# Looking
+
+
+@pytest.fixture
+def listed(store: ExecutionStore) -> list[Execution]:
+    made = [
+        execution(id=f"e{n}", created_at=float(n // 2), function="fg"[n % 2], trigger=["async", "celery"][n % 2],
+                  project_id=["p", None][n % 2])
+        for n in range(10)
+    ]  # fmt: skip
+    store.create(made)
+    store.start("e3", worker="w", deadline=None)
+    return made
+
+
+def pages(store: ExecutionStore, **query: Any) -> list[str]:
+    found: list[str] = []
+    marker: str | None = None
+    while True:
+        page, marker = store.list(ExecutionQuery(**query, marker=marker))
+        found += [one.id for one in page]
+        if marker is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
+def test_pages_lead_from_the_newest_to_the_oldest(store: ExecutionStore, listed: list[Execution], limit: int) -> None:
+    assert pages(store, limit=limit) == [f"e{n}" for n in reversed(range(10))]
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ({"function": "f"}, ["e8", "e6", "e4", "e2", "e0"]),
+        ({"state": "running"}, ["e3"]),
+        ({"trigger": "celery", "since": 3.0}, ["e9", "e7"]),
+        ({"since": 1.0, "until": 2.0}, ["e3", "e2"]),
+        ({"project_id": "p", "until": 1.0}, ["e0"]),
+        ({"function": ""}, []),
+        ({"marker": "gone"}, []),
+    ],
+)
+def test_a_query_leaves_out_what_it_does_not_ask_for(
+    store: ExecutionStore, listed: list[Execution], query: dict[str, Any], ids: list[str]
+) -> None:
+    assert [one.id for one in store.list(ExecutionQuery(**query))[0]] == ids
+
+
+def test_counts_are_per_state(store: ExecutionStore, listed: list[Execution]) -> None:
+    store.cancel("e0")
+    assert store.counts() == {"queued": 8, "running": 1, "cancelled": 1}
+
+
+def test_log_lines_keep_their_order(store: ExecutionStore) -> None:
+    made = accepted(store)
+    lines = [LogLine(time=float(-n), level="info", logger="l", message=f"{n} ☃", attempt=1 + n // 2) for n in range(4)]
+    store.log(made.id, lines[:3])
+    store.log(made.id, [])
+    store.log(made.id, lines[3:])
+    assert list(store.logs(made.id)) == lines
+
+
+# Publishing
+
+
+def due(store: ExecutionStore, **at: Any) -> list[str]:
+    return [one.id for one in store.due(**{"now": 1000.0, "stale": 900.0, "limit": 10, **at})]
+
+
+def test_what_was_accepted_long_ago_and_never_published_is_due(store: ExecutionStore) -> None:
+    old, older, new = (accepted(store, created_at=at) for at in (800.0, 700.0, 950.0))
+    assert due(store) == [older.id, old.id]
+    assert due(store, limit=1) == [older.id]
+    assert due(store, stale=960.0) == [older.id, old.id, new.id]
+    store.published([old.id, older.id], 1000.0)
+    assert due(store) == []
+    assert due(store, stale=1001.0) == [older.id, old.id, new.id], "published, and then nothing came of it"
+    store.start(old.id, worker="w", deadline=None)
+    assert old.id not in due(store, stale=1001.0)
+
+
+def test_a_retry_is_due_in_its_time_and_then_published_once(store: ExecutionStore) -> None:
+    made = running(store, created_at=1.0)
+    store.published([made.id], 990.0)  # too late: it runs
+    store.finish(made.id, 1, Ending(change="retry", due_at=999.0))
+    assert due(store, now=998.0) == []
+    assert due(store) == [made.id]
+    store.published([made.id], 1000.0)
+    assert due(store, now=1005.0) == []
+    assert due(store, now=2000.0, stale=1900.0) == [made.id]
+
+
+def test_a_delayed_start_is_not_due_before_its_time(store: ExecutionStore) -> None:
+    made = accepted(store, created_at=1.0, due_at=999.0)
+    assert due(store, now=998.0) == []
+    assert due(store) == [made.id]
+
+
+def test_what_waits_too_long_expires(store: ExecutionStore) -> None:
+    gone, kept, busy = accepted(store, expires_at=500.0), accepted(store), running(store, expires_at=time.time() + 60)
+    assert store.expire(time.time() + 100) == 1
+    expired = store.get(gone.id)
+    assert expired is not None
+    assert (expired.state, expired.ended_at is None) == ("expired", False)
+    assert store.counts() == {"expired": 1, "queued": 1, "running": 1}
+    assert store.expire(time.time() + 100) == 0
+    assert store.redrive(gone.id) is not None
+    assert store.expire(time.time() + 100) == 0, "a redrive is wanted, however late"
+    assert [one.id for one in (kept, busy) if store.get(one.id) is None] == []
+
+
+# Deleting
+
+
+def test_purge_deletes_what_ended_and_keeps_the_failed(store: ExecutionStore) -> None:
+    endings: dict[str, Callable[[str], object]] = {
+        "succeeded": lambda made: store.finish(made, 1, SUCCEEDED),
+        "failed": lambda made: store.finish(made, 1, FAILED),
+        "cancelled": store.cancel,
+        "running": lambda made: None,
+    }
+    made = {state: running(store, event_source="/s", event_id=state).id for state in endings}
+    for state, end in endings.items():
+        end(made[state])
+        store.log(made[state], [LogLine(time=1.0, level="info", logger="l", message="m")])
+    assert store.purge(time.time() - 60) == 0
+    assert store.purge(time.time() + 60) == 2
+    assert {state: store.get(made[state]) is not None for state in made} == {
+        "succeeded": False, "failed": True, "cancelled": False, "running": True,
+    }  # fmt: skip
+    assert {state: len(store.logs(made[state])) for state in made} == {
+        "succeeded": 0, "failed": 1, "cancelled": 0, "running": 1,
+    }  # fmt: skip
+    again = execution(event_source="/s", event_id="succeeded")
+    assert store.create([again]) == [True], "what is deleted is forgotten"
+
+
+def test_purge_deletes_any_number(store: ExecutionStore) -> None:
+    store.create([execution(created_at=1.0, expires_at=2.0) for _ in range(1203)])
+    assert store.expire(3.0) == 1203
+    assert store.purge(time.time() + 1) == 1203
+    assert store.counts() == {}
