@@ -20,11 +20,20 @@ def main() -> None:
     parser.add_argument("amount", type=int, help="in cents")
     parser.add_argument("card", help="the last four digits")
     given = parser.parse_args()
-    client = Celery("producer", broker=os.environ.get("FUNCATRON_BROKER", "sqlite:///.funcatron/funcatron.db"))
-    client.conf.broker_transport_options = {"confirm_publish": True}
+    client = make_client(os.environ.get("FUNCATRON_BROKER", "sqlite:///.funcatron/funcatron.db"))
     order = {"order": given.order, "amount": given.amount, "card": given.card}
     sent = client.send_task("orders.charge", kwargs={"body": order}, queue="funcatron")
     print(sent.id)
+
+
+def make_client(broker: str) -> Celery:
+    """Return a Celery client whose sending waits until the broker has the message."""
+    client = Celery("producer", broker=broker)
+    if broker.startswith("sqlite:"):
+        client.conf.broker_transport = "funcatron_celery.sqlite:Transport"  # Celery itself has none for SQLite
+    else:
+        client.conf.broker_transport_options = {"confirm_publish": True}
+    return client
 
 
 if __name__ == "__main__":
