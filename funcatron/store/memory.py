@@ -105,13 +105,14 @@ class MemoryStore:
         with self._lock:
             return tuple(self._logs.get(execution_id, ()))
 
-    def due(self, *, now: float, stale: float, limit: int) -> Executions:
+    def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Executions:
         """Return what waits and must be published: first what is due, then what was accepted but not published."""
         with self._lock:
             waiting = [(one, self._published[one.id]) for one in self._records.values() if one.state in WAITING]
-        unpublished = [one for one, published in waiting if published is None or published < stale]
-        due = sorted((one for one in unpublished if one.due_at is not None and one.due_at <= now), key=_due_at)
-        stuck = sorted((one for one in unpublished if one.due_at is None and one.created_at < stale), key=_age)
+        since = stale if unpublished is None else unpublished
+        silent = [one for one, published in waiting if published is None or published < stale]
+        due = sorted((one for one in silent if one.due_at is not None and one.due_at <= now), key=_due_at)
+        stuck = sorted((one for one in silent if one.due_at is None and one.created_at < since), key=_age)
         return [*due, *stuck][:limit]
 
     def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:

@@ -50,7 +50,7 @@ DUE: Final = (
     f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by due_at limit :limit"
 )
 STALE: Final = (
-    f"select {_SELECTED} from execution where state = 'queued' and due_at is null and created_at < :stale"
+    f"select {_SELECTED} from execution where state = 'queued' and due_at is null and created_at < :unpublished"
     f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by created_at limit :limit"
 )
 PUBLISHED: Final = "update execution set published_at = ? where id = ? and state in ('queued', 'retrying')"

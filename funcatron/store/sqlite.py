@@ -142,11 +142,12 @@ class SQLiteStore:
         with self._database.read() as connection:
             return [LogLine(*row) for row in connection.execute(sql.LOGS, {"id": execution_id})]
 
-    def due(self, *, now: float, stale: float, limit: int) -> Executions:
+    def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Executions:
         """Return what waits and must be published: first what is due, then what was accepted but not published."""
         found = self._many(sql.DUE, {"now": now, "stale": stale, "limit": limit})
         if len(found) < limit:
-            found += self._many(sql.STALE, {"stale": stale, "limit": limit - len(found)})
+            since = stale if unpublished is None else unpublished
+            found += self._many(sql.STALE, {"stale": stale, "unpublished": since, "limit": limit - len(found)})
         return found
 
     def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:

@@ -401,7 +401,7 @@ def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> 
         sql.GET: {"id": ""},
         sql.RUNNING: {},
         sql.DUE: {"now": 1, "stale": 1, "limit": 1},
-        sql.STALE: {"stale": 1, "limit": 1},
+        sql.STALE: {"stale": 1, "unpublished": 1, "limit": 1},
         sql.ENDED_BEFORE: {"before": 1, "limit": 1},
         sql.LOGS: {"id": ""},
         sql.FIND_EVENT: {"event_source": "", "event_id": "", "function": ""},

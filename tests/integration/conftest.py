@@ -19,6 +19,9 @@ import pytest
 from funcatron.execution import Execution
 from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
+from tests.services import RabbitMQ, rabbitmq
+
+__all__ = ["rabbitmq"]
 
 SITE = Path(__file__).parent / "site"
 PATIENCE = 30.0
@@ -190,3 +193,23 @@ def site_class() -> type[Site]:
 def until_fixture() -> Callable[..., Any]:
     """See ``until``."""
     return until
+
+
+@pytest.fixture
+def vhost(rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of RabbitMQ with no queue in it; what a test leaves there is deleted."""
+    yield rabbitmq.url
+    rabbitmq.clear()
+
+
+@pytest.fixture
+def own_rabbitmq(
+    rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Iterator[RabbitMQ]:
+    """A RabbitMQ of the test's own, to be killed."""
+    node = RabbitMQ(tmp_path_factory.mktemp("own-rabbitmq"), free_port(), free_port(), free_port())
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()

@@ -55,7 +55,7 @@ class Program:
 
     def __init__(self, arguments: Sequence[str], folder: Path, port: int | None, extra: Mapping[str, str]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port or 9}"
         self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
         self.log = folder / f"{arguments[0]}-{len(list(folder.glob('*.log')))}.log"
         command = [sys.executable, "-m", "funcatron.cli", *arguments]

@@ -22,8 +22,12 @@ logger = logging.getLogger("funcatron.sweep")
 EVERY = 0.2
 """Seconds between looks for what is due; what is rarer has its own interval."""
 REAP_EVERY = 1.0
-STALE = 60.0
-"""Seconds after which a queued execution without a (confirmed) message is published again."""
+UNPUBLISHED = 3.0
+"""Seconds after which an accepted execution that was not published (the broker was away) is published."""
+STALE = 600.0
+"""Seconds after which one that was published and still waits is published again: its message may be lost. Where the
+store is the queue it knows what has a message, and this does not apply."""
+STALE_EMBEDDED = 3.0
 GRACE = 10.0
 """Seconds beyond its deadline after which a running attempt is given up although its worker lives."""
 PURGE_EVERY = 300.0
@@ -34,11 +38,12 @@ class Sweep:
     """Sweeps several times a second, in a thread of its own."""
 
     def __init__(
-        self, funcatron: Funcatron, *, every: float = EVERY, stale: float = STALE, grace: float = GRACE
+        self, funcatron: Funcatron, *, every: float = EVERY, stale: float | None = None, grace: float = GRACE
     ) -> None:
         self._funcatron = funcatron
         self._every = every
-        self._stale = stale
+        default = STALE_EMBEDDED if funcatron.settings.embedded else STALE
+        self._stale = default if stale is None else stale
         self._grace = grace
         self._steps: dict[Callable[[], int], float] = {
             self.publish_due: every,
@@ -69,7 +74,7 @@ class Sweep:
     def publish_due(self) -> int:
         """Publish retries and delayed starts that are due, and what was stored but not published; returns how many."""
         now = time.time()
-        due = self._funcatron.store.due(now=now, stale=now - self._stale, limit=BATCH)
+        due = self._funcatron.store.due(now=now, stale=now - self._stale, unpublished=now - UNPUBLISHED, limit=BATCH)
         self._funcatron.dispatcher.republish(due)
         return len(due)
 

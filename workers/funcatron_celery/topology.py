@@ -25,7 +25,6 @@ __all__ = [
     "execution_queue",
     "is_amqp",
     "is_embedded",
-    "published_to",
 ]
 
 DEAD = ".dead"

@@ -46,7 +46,7 @@ def swallow():
     while True:
         try:
             time.sleep(60)
-        except Exception:
+        except Exception:  # noqa: BLE001 - that is the bad habit that is tried
             trace(swallowed=True)
 
 
@@ -56,6 +56,11 @@ def refuse():
 
 def again():
     raise Retry("not yet", after=0.05)
+
+
+def stick():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    time.sleep(60)
 
 
 BEHAVIOURS = {
@@ -71,5 +76,5 @@ BEHAVIOURS = {
     "os_exit": lambda: os._exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
-    "stuck": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}) and time.sleep(60) or time.sleep(60),
+    "stuck": stick,
 }

@@ -1,0 +1,100 @@
+"""Workers on RabbitMQ: plain Celery clients, our own publisher, dead letters, a broker that goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from kombu import Connection
+
+pytestmark = pytest.mark.service
+Site = Any
+CALL = {"name": "tried.note", "queue": "funcatron"}
+
+
+@pytest.fixture
+def rabbit_site(site: Site, vhost: str) -> Site:
+    """An application whose broker is a RabbitMQ of its own name."""
+    site.broker = vhost
+    site.settings["FUNCATRON_BROKER"] = vhost
+    return site
+
+
+def test_http_accepts_workers_run_and_queues_are_quorum_queues(rabbit_site: Site) -> None:
+    site = rabbit_site
+    site.start("run")
+    ids = [httpx.post(f"{site.url}/note", json={"n": n}).json()["id"] for n in range(10)]
+    assert {site.ended(each).state for each in ids} == {"succeeded"}
+    with Connection(site.broker) as connection, connection.channel() as channel:
+        arguments = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 20,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": "funcatron.dead",
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        left = channel.queue_declare("funcatron.executions", durable=True, auto_delete=False, arguments=arguments)
+        assert left.message_count == 0
+
+
+def test_a_plain_celery_client_is_served_whoever_comes_first(rabbit_site: Site) -> None:
+    site = rabbit_site
+    (before,) = site.send({**CALL, "kwargs": {"body": {"n": 1}}})
+    site.start("worker")
+    after, bad = site.send({**CALL, "kwargs": {"body": {"n": 2}}}, {**CALL, "args": [1]})
+    assert site.ended(before).state == "succeeded"
+    assert site.ended(after).state == "succeeded"
+    assert site.ended(bad).failure == "invalid"
+
+
+def test_a_worker_that_is_killed_costs_an_attempt_and_no_call(rabbit_site: Site) -> None:
+    site = rabbit_site
+    site.start("run", "--workers", "2")
+    (task,) = site.send({"name": "tried.behave", "queue": "funcatron", "kwargs": {"how": "kill", "times": 1}})
+    own = httpx.get(f"{site.url}/behave/kill").json()["id"]
+    for each in (task, own):
+        record = site.ended(each)
+        assert (record.state, record.attempt) == ("succeeded", 2)
+
+
+def test_what_cannot_be_read_is_dead_with_its_reason(rabbit_site: Site, until: Callable[..., Any]) -> None:
+    site = rabbit_site
+    site.start("worker")
+    with Connection(site.broker) as connection:
+        producer = connection.Producer()
+        producer.publish(
+            b"{",
+            routing_key="funcatron",
+            exchange="funcatron",
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers={"task": "tried.note", "id": "broken"},
+        )
+        producer.publish(
+            [1], routing_key="funcatron", exchange="funcatron", headers={"task": "tried.note", "id": "shapeless"}
+        )
+        channel = connection.channel()
+        first = until(lambda: channel.basic_get("funcatron.dead", no_ack=True), "a dead letter")
+        letters = [first, until(lambda: channel.basic_get("funcatron.dead", no_ack=True), "another")]
+    assert {letter.headers["x-funcatron-reason"] for letter in letters} == {"undecodable", "malformed"}
+    assert site.ended("broken").failure == "invalid"
+    assert site.ended("shapeless").failure == "invalid"
+
+
+def test_a_broker_that_is_away_stops_nobody_and_loses_nothing(site: Site, own_rabbitmq: Any) -> None:
+    site.broker = own_rabbitmq.url
+    site.settings["FUNCATRON_BROKER"] = own_rabbitmq.url
+    site.start("run")
+    ids = [httpx.post(f"{site.url}/note", json={"n": 1}).json()["id"]]
+    site.ended(ids[0])
+    own_rabbitmq.kill()
+    for n in range(2, 7):
+        answer = httpx.post(f"{site.url}/note", json={"n": n}, timeout=20)
+        assert answer.status_code == 202, "what is on record is accepted"
+        ids.append(answer.json()["id"])
+    own_rabbitmq.start()
+    assert {site.ended(each).state for each in ids} == {"succeeded"}
+    assert sorted(trace["n"] for trace in site.traces()) == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,141 @@
+"""The shop's processes: drained, restarted, several of a kind, in parts with two clocks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.integration.running import SHOP, Program, running, until
+
+
+class Parts(NamedTuple):
+    """The shop in parts on one store."""
+
+    http: Program
+    worker: Program
+    clocks: tuple[Program, Program]
+    since: float
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parts(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Parts]:
+    """Start before the other tests of this module: while they run, the clocks may tick."""
+    folder = tmp_path_factory.mktemp("parts")
+    with ExitStack() as stack:
+        http = stack.enter_context(running("serve", SHOP, folder=folder, port=free_port()))
+        worker = stack.enter_context(running("worker", SHOP, folder=folder))
+        first, second = (stack.enter_context(running("triggers", SHOP, folder=folder)) for _ in range(2))
+        yield Parts(http, worker, (first, second), time.time())
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shop")
+
+
+def fulfil(shop: Program, lines: int) -> str:
+    order = {"customer": "ada@example.com", "lines": [{"sku": "TEA-001", "quantity": 1}] * lines}
+    made = shop.http.post("/shop/orders", json=order)
+    assert made.status_code == 201, made.text
+    accepted = shop.http.post(f"{made.headers['location']}/fulfilment", json={"carrier": "post"})
+    assert accepted.status_code == 202, accepted.text
+    identity: str = accepted.json()["id"]
+    return identity
+
+
+def test_drained_and_started_again_nothing_is_lost(folder: Path, free_port: Callable[[], int]) -> None:
+    with running("run", SHOP, folder=folder, port=free_port()) as shop:
+        ids = [fulfil(shop, lines) for lines in (4, 1, 1, 1, 1)]
+        until(lambda: shop.execution(ids[0])["progress"], "the first to run")
+        assert "Traceback" not in shop.drain()
+
+    with running("run", SHOP, "--workers", "0", folder=folder, port=free_port()) as shop:
+        states = [shop.execution(identity)["state"] for identity in ids]
+        assert states == ["succeeded", "queued", "queued", "queued", "queued"], "what ran has ended, the rest waits"
+        ids += [shop.http.post("/shop/prices/import").json()["id"] for _ in range(20)]
+        assert "Traceback" not in shop.drain()
+
+    with running("run", SHOP, folder=folder, port=free_port()) as shop:
+        records = [shop.ended(identity) for identity in ids]
+        assert {(record["state"], record["attempt"]) for record in records} == {("succeeded", 1)}
+        for record in records[:5]:
+            order = shop.http.get(f"/shop/orders/{record['result']['order']}").json()
+            assert (order["state"], order["tracking"]) == ("shipped", record["result"]["tracking"])
+        assert "Traceback" not in shop.drain()
+
+
+def test_two_of_each(folder: Path, free_port: Callable[[], int]) -> None:
+    arguments = (SHOP, "--processes", "2", "--workers", "2", "--log-level", "debug")
+    with running("run", *arguments, folder=folder, port=free_port()) as shop:
+        assert "2 for HTTP, 2 for work, 1 for triggers and the clock" in shop.output()
+        assert len(shop.children()) == 5
+        busy = [fulfil(shop, 4) for _ in range(2)]
+        workers = until(
+            lambda: (found := {shop.execution(identity)["worker"] for identity in busy} - {None})
+            and len(found) == 2 and found,
+            "both workers to work",
+        )  # fmt: skip
+        assert len(workers) == 2
+
+        def call(number: int) -> str:
+            answer = httpx.post(f"{shop.url}/shop/prices/import", params={"full": number % 2 == 0}, timeout=60)
+            assert answer.status_code == 202, answer.text
+            identity: str = answer.json()["id"]
+            return identity
+
+        with ThreadPoolExecutor(8) as pool:
+            ids = list(pool.map(call, range(100)))
+        assert len(set(ids)) == 100
+        assert Counter(shop.ended(identity)["state"] for identity in [*busy, *ids]) == {"succeeded": 102}
+
+        first, second = (int(pid) for pid in re.findall(r"http-\d is process (\d+)", shop.output()))
+        assert {first, second} < set(shop.children())
+        os.kill(first, signal.SIGKILL)
+        until(lambda: first not in shop.children(), "the end of an HTTP process")
+        assert httpx.get(f"{shop.url}/shop/items/TEA-001", timeout=60).status_code == 200
+        until(lambda: len(re.findall(r"http-\d is process", shop.output())) == 3, "another in its place")
+
+
+def test_in_parts(parts: Parts) -> None:
+    for process in (parts.http, parts.worker, *parts.clocks):
+        assert len(process.children()) == 1
+    identity = fulfil(parts.http, 1)
+    assert parts.http.ended(identity)["state"] == "succeeded"
+    assert "picking 1 x TEA-001" in parts.worker.output()
+
+
+def test_two_clocks_tick_once(parts: Parts) -> None:
+    def ticks() -> list[dict[str, Any]]:
+        found = parts.http.executions(function="shop.import_prices", trigger="schedule")
+        return [record for record in found if datetime.fromisoformat(record["event_id"]).timestamp() > parts.since]
+
+    until(ticks, "a tick, once a minute", patience=90)
+    last = max(datetime.fromisoformat(record["event_id"]).timestamp() for record in ticks())
+    until(lambda: time.time() > last + 2.0, "the other clock, should it be late")
+    found = ticks()
+    assert set(Counter(record["event_id"] for record in found).values()) == {1}
+    for record in found:
+        ended = parts.http.ended(record["id"])
+        assert (ended["state"], ended["attempt"], ended["input"]["full"]) == ("succeeded", 1, False)
+        assert ended["event_source"] == "/schedules/shop.import_prices/0"
+    logs = [line["message"] for record in found for line in
+            parts.http.http.get(record["links"]["logs"]).json()["logs"]]  # fmt: skip
+    assert len(logs) == len(found), "and each ran once"
+
+    first, second = parts.clocks
+    for clock in (first, second):
+        assert "Traceback" not in clock.output()
+    first.drain()
+    assert second.process.poll() is None

@@ -1,0 +1,141 @@
+"""Real services for tests: private instances, on ports and in folders of their own, gone with the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+__all__ = ["RabbitMQ", "rabbitmq"]
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""The server itself: /usr/sbin has a wrapper that changes the user."""
+
+CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+loopback_users = none
+default_user = guest
+default_pass = guest
+disk_free_limit.absolute = 50MB
+"""
+
+
+class RabbitMQ:
+    """One RabbitMQ node on the loopback, which may be killed and started again with what it had on disk."""
+
+    def __init__(self, folder: Path, port: int, distribution_port: int, epmd_port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}//"
+        self._distribution_port = distribution_port
+        self._epmd_port = epmd_port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the node and wait until it takes connections."""
+        (self.folder / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "env.conf").touch()
+        with (self.folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(SERVER)],
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        end = time.monotonic() + 90
+        while not self._answers():
+            output_so_far = (self.folder / "output").read_text(errors="replace")
+            assert self._process.poll() is None, f"RabbitMQ has ended:\n{output_so_far}"
+            assert time.monotonic() < end, f"RabbitMQ does not start:\n{output_so_far}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End the node as a power cut would."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the node in order, and its port mapper."""
+        self._signal(signal.SIGTERM)
+        if (epmd := shutil.which("epmd")) is not None:
+            subprocess.run([epmd, "-kill"], env=self._environment(), capture_output=True, check=False)
+
+    def clear(self) -> None:
+        """Delete every queue; connections that consume them see it as a cancellation."""
+        control = [str(SERVER.with_name("rabbitmqctl")), "-n", f"funcatron{self.port}@localhost"]
+        expression = '[rabbit_amqqueue:delete(Q, false, false, <<"tests">>) || Q <- rabbit_amqqueue:list()].'
+        subprocess.run([*control, "eval", expression], env=self._environment(), capture_output=True, check=True)
+
+    def _signal(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        if number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(self._beam(process.pid), number)
+        process.wait(60)
+
+    def _beam(self, fallback: int) -> int:
+        file = self.folder / "pid"
+        return int(file.read_text()) if file.exists() else fallback
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"AMQP\x00\x00\x09\x01")
+                connection.settimeout(5)
+                return connection.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        quiet = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": f"funcatron{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "env.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "generated"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {quiet}",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
+        }
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    required_in_ci: Callable[[str], NoReturn],
+) -> Iterator[RabbitMQ]:
+    """A running RabbitMQ for all tests that ask; skips at a desk that has none, fails in CI."""
+    if not SERVER.exists():
+        required_in_ci("rabbitmq-server is not installed (apt-get install rabbitmq-server)")
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), free_port(), free_port(), free_port())
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
