@@ -17,7 +17,8 @@ help:  ## list these commands
 run: $(VENV)/.run  ## install into .venv and serve the example shop
 	@$(BIN)/funcatron run $(SHOP)
 
-test: lint types imports tests  ## everything that must pass: lint, types, import floors, tests with coverage
+test: $(VENV)/.test  ## everything that must pass: lint, types, import floors, tests with coverage
+	@$(MAKE) --no-print-directory --keep-going lint types imports tests
 
 tests: $(VENV)/.test
 	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --cov --cov-report=term $(PYTEST)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from funcatron.cli.console import note, print_json
+from funcatron.cli.console import counted, note, print_json
 from funcatron.cli.options import json_option, read_settings, settings_options, specs_argument
 from funcatron.errors import Mistake, SpecError
 from funcatron.settings import Settings
+
+if TYPE_CHECKING:
+    from funcatron.registry import Function
 
 
 @click.command("check")
@@ -30,8 +34,7 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
             click.echo(str(mistake))
         for warning in warnings:
             click.echo(f"warning: {warning}")
-        counted = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
-        note(counted if mistakes else f"{functions} functions, no mistakes")
+        note(counted(len(mistakes), "mistake") if mistakes else f"{counted(functions, 'function')}, no mistakes")
     return int(bool(mistakes))
 
 
@@ -52,9 +55,27 @@ def examine(specs: Sequence[str], settings: Settings) -> tuple[list[Mistake], li
         return mistakes, [], 0
     application = Funcatron(*readable, settings=settings)
     try:
-        return mistakes, [], len(application.registry)
+        registry = application.registry
     except SpecError as error:
         return [*mistakes, *error.mistakes], [], 0
+    return mistakes, [line for function in registry for line in warnings_of(function)], len(registry)
+
+
+def warnings_of(function: Function) -> Iterator[str]:
+    """Yield what is allowed but may surprise: names that funcatron has made, answers the document does not tell of."""
+    from funcatron.binding import argument_name
+
+    operation, document = function.operation, function.operation.document
+    where = partial(document.mistake, operation.pointer)
+    if operation.target is None:
+        yield str(where(f"there is no operationId; the function is called {function.name}"))
+    for (location, name), argument in function.binder.arguments.items():
+        if argument != argument_name(name):
+            yield str(
+                where(f"two arguments would be called {argument_name(name)}; the {location} parameter is {argument}")
+            )
+    if function.extension.mode == "async" and operation.route is not None and operation.reply(202) is None:
+        yield str(where(f"{function.name} is answered with 202, and the document does not say so"))
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

@@ -63,6 +63,11 @@ def progress_bar(label: str, length: int) -> Iterator[Any]:
         yield bar
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural where it is due."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def note(message: str) -> None:
     """Write a line for people to standard error, so that standard output stays the answer."""
     click.echo(message, err=True)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from funcatron.cli.console import counted
 from funcatron.errors import FuncatronError, Problem, SettingsError, SpecError
 
 COMMANDS = {
@@ -93,9 +94,5 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def message_of(error: FuncatronError) -> str:
     """Return what a person reads of an error: one line, or a line for each mistake."""
     if isinstance(error, SpecError):
-        return "\n".join([*(str(mistake) for mistake in error.mistakes), _count(len(error.mistakes))])
+        return "\n".join([*(str(mistake) for mistake in error.mistakes), counted(len(error.mistakes), "mistake")])
     return f"Error: {error}"
-
-
-def _count(mistakes: int) -> str:
-    return f"{mistakes} mistake{'s' * (mistakes != 1)}"

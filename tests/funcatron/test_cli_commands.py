@@ -30,7 +30,7 @@ paths:
       parameters:
         - {name: thingId, in: path, required: true, schema: {type: integer}}
       requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
-      responses: {"200": {description: fine}}
+      responses: {"200": {description: fine}, "202": {description: later}}
   /text:
     get:
       operationId: things.text
@@ -41,6 +41,19 @@ x-webhooks:
       operationId: things.counted
       x-funcatron: {triggers: [{event: {type: com.example.counted}}]}
       requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
+      responses: {"200": {description: fine}}
+"""
+SURPRISING = """\
+openapi: 3.0.3
+info: {title: Test, version: "1"}
+paths:
+  /a/{id}:
+    get:
+      operationId: things.text
+      x-funcatron: {mode: async}
+      parameters:
+        - {name: id, in: path, required: true, schema: {type: string}}
+        - {name: id, in: query, schema: {type: string}}
       responses: {"200": {description: fine}}
 """
 HANDLERS = """\
@@ -110,6 +123,19 @@ def test_check_as_json(run: Run, project: Path) -> None:
     assert mistake["line"] == 21
     assert mistake["file"].endswith("openapi.yaml")
     assert "text" in mistake["message"]
+
+
+def test_check_warns_of_what_may_surprise(run: Run, project: Path) -> None:
+    (project / "openapi.yaml").write_text(SURPRISING)
+    code, out, err = run("check", "openapi.yaml")
+    assert code == 0
+    assert [line.partition("#")[2] for line in out.splitlines()] == [
+        "/paths/~1a~1{id}/get: two arguments would be called id; the query parameter is id_query",
+        "/paths/~1a~1{id}/get: things.text is answered with 202, and the document does not say so",
+    ]
+    assert all(line.startswith("warning: ") for line in out.splitlines())
+    assert err == "1 function, no mistakes\n"
+    assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 2
 
 
 def test_functions_as_a_table(run: Run) -> None:
