@@ -28,6 +28,8 @@ __all__ = ["Binder", "argument_name", "bind"]
 
 RESERVED = frozenset({"context", "event"})
 CONNEXION_EXTRAS = frozenset({"user", "token_info", "context_"})
+CONNEXION_DETAILS = frozenset({"user", "token_info"})
+"""What connexion gives to a handler that takes everything (``**kwargs``)."""
 _IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 """OpenAPI 3.0.3 section 4.7.12.2: header parameters of these names shall be ignored."""
 _FILE_FORMATS = frozenset({"binary", "base64"})
@@ -97,6 +99,7 @@ class Binder:
         self._by_spelling = _spellings_of(slots, body_name)
         self._bodies: dict[str, SchemaValidator | None] = {}
         self._loader = loader
+        self._field_defaults = _field_defaults(operation)
 
     def check(self, arguments: Mapping[str, Any], *, media_type: str | None = None) -> dict[str, Any]:
         """Return the arguments with defaults filled in, all of them valid.
@@ -126,12 +129,16 @@ class Binder:
     def _check_body(self, value: Any, checked: dict[str, Any], media_type: str | None) -> list[Violation]:
         body, name = self.operation.body, self.body_argument
         assert name is not None
+        if self._field_defaults and (value is MISSING or isinstance(value, Mapping)):
+            value = deepcopy(self._field_defaults) | dict(value or {})
         if value is MISSING:
             return [Violation("/body", "is required")] if body is not None and body.required else []
         checked[name] = value
         validator = self.body_validator(media_type)
         if validator is not None and not validator.is_valid(value):
-            return validator.violations(value, "/body")
+            text = _text(value)
+            if text is value or not validator.is_valid(text):
+                return validator.violations(text, "/body")
         if self._loader is not None:
             return self._loader.violations(value, "/body")
         return []
@@ -219,17 +226,29 @@ class Binder:
             body = keywords[plan.body_keyword] = self._loader.load(body)
         elif plan.body_keyword and plan.body_keyword not in keywords:
             keywords[plan.body_keyword] = None
-        if plan.unpacked and isinstance(body, Mapping):
-            keywords |= {name: body[name] for name in plan.unpacked if name in body}
+        if isinstance(body, Mapping):
+            self._unpack(body, keywords)
         if plan.context:
             keywords["context"] = context
         if plan.event:
             keywords["event"] = event
-        for name in plan.extras:
-            if name in extras:
-                keywords[name] = extras[name]
+        for name, value in extras.items():
+            if name in plan.extras or (plan.everything and name in CONNEXION_DETAILS):
+                keywords[name] = value
         keywords.update(services)
         return keywords
+
+    def _unpack(self, body: Mapping[str, Any], keywords: dict[str, Any]) -> None:
+        """Hand over a form's members as connexion does: files by name and not in the body, all of 2.0's by name."""
+        plan, described = self._plan, self.operation.body
+        keywords |= {name: body[name] for name in plan.unpacked if name in body}
+        if described is None:
+            return
+        if described.unpacked and plan.everything:
+            keywords.pop(self.body_argument or "", None)
+            keywords |= dict(body)
+        elif plan.unpacked and plan.body_keyword is not None and self._loader is None and not described.unpacked:
+            keywords[plan.body_keyword] = {name: item for name, item in body.items() if name not in plan.unpacked}
 
 
 def bind(operation: Operation, handler: Handler, services: Collection[str]) -> tuple[Binder | None, list[str]]:
@@ -370,6 +389,28 @@ def _form_fields(operation: Operation) -> frozenset[str]:
                 if operation.body.unpacked or _is_file(schema) or _is_file(schema.get("items", {}))
             }
     return frozenset(names)
+
+
+def _field_defaults(operation: Operation) -> dict[str, Any]:
+    """Return the defaults of 2.0's form fields, which are parameters there."""
+    if operation.body is None or not operation.body.unpacked:
+        return {}
+    return {
+        name: schema["default"]
+        for media in operation.body.content.values()
+        for name, schema in _properties(operation, media).items()
+        if "default" in schema
+    }
+
+
+def _text(value: Any) -> Any:
+    """Return bytes as the text that they are; others as they are. Text that is no JSON comes as bytes over HTTP."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _properties(operation: Operation, media: Media) -> dict[str, Any]:
