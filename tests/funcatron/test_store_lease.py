@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from funcatron.store import lease as module
 from funcatron.store.lease import Lease, held, is_held
 
 OWNER = """
-import os, sys, time
+import os, sys
 from funcatron.store.lease import Lease
 lease = Lease.acquire(sys.argv[1])
 {then}
@@ -88,16 +89,19 @@ def test_the_kernel_ends_the_lease_of_a_killed_process(tmp_path: Path, killed_by
 
 
 def test_a_forked_child_does_not_keep_the_lease_of_its_dead_parent(tmp_path: Path) -> None:
-    fork = "if os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)"
+    fork = "if os.fork() == 0:\n    sys.stdin.read()\n    os._exit(0)"
     with owner(tmp_path, then=fork) as (process, lease_id):
         assert is_held(tmp_path, lease_id)
         process.kill()
         process.wait()
+        until = time.monotonic() + 30
+        while is_held(tmp_path, lease_id) and time.monotonic() < until:
+            time.sleep(0.001)  # the child was born this very moment, and closes its copy first of all
         assert not is_held(tmp_path, lease_id)
 
 
 def test_a_started_program_does_not_keep_the_lease_of_its_dead_parent(tmp_path: Path) -> None:
-    start = "import subprocess\nsubprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL)"
+    start = "import subprocess\nsubprocess.Popen(['cat'], close_fds=False, stdout=subprocess.DEVNULL)"
     with owner(tmp_path, then=start) as (process, lease_id):
         process.kill()
         process.wait()

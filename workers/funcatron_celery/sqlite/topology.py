@@ -112,7 +112,11 @@ class TopicExchange(KombuTopicExchange):
 @functools.lru_cache(maxsize=4096)
 def matches(pattern: str, routing_key: str) -> bool:
     """Tell whether a topic binding takes a routing key: ``*`` is one word, ``#`` any number of them, none included."""
-    return _matches(pattern.split("."), routing_key.split(".") if routing_key else [])
+    return _matches(_words(pattern), _words(routing_key))
+
+
+def _words(key: str) -> list[str]:
+    return key.split(".") if key else []
 
 
 def _matches(pattern: list[str], words: list[str]) -> bool:

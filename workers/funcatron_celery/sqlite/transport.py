@@ -139,6 +139,7 @@ class Transport(virtual.Transport):
         cycle: Any = self.cycle
         self._drainer = threading.get_ident()
         while True:
+            self._reap(time.monotonic())
             try:
                 cycle.get(self._deliver, timeout=timeout)
             except Empty:
