@@ -7,6 +7,7 @@ so that a validator always answers and never raises.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -22,13 +23,16 @@ from funcatron.spec.twin import Twin
 
 __all__ = ["SchemaValidator", "compile_schema"]
 
+MAX_VIOLATIONS = 1000
+"""The most violations of one value that are listed: a large body must not become a larger answer."""
+
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class SchemaValidator:
     """Says whether a value fits a schema of a document, and if not, why. Compiled on first use."""
 
-    __slots__ = ("_direction", "_document", "_is_valid", "_plain", "_schema", "_with_files")
+    __slots__ = ("_direction", "_document", "_plain", "_schema", "_with_files")
 
     def __init__(self, document: Document, schema: Mapping[str, Any], direction: Direction) -> None:
         self._document = document
@@ -39,40 +43,53 @@ class SchemaValidator:
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits. Never raises; what JSON cannot carry does not fit, but for files where ``binary``."""
-        compiled = self._plain or self._compile()
-        try:
-            # Writes what jsonschema-rs cannot take to no end but its errors; NaN and infinity become null.
-            if b"null" not in orjson.dumps(value, None, _STRICT):
-                return compiled.validator.is_valid(value)
-        except TypeError:
-            pass
-        return not self._findings(value)
+        if _is_json(value):
+            try:
+                return (self._plain or self._compile()).validator.is_valid(value)
+            except ValueError:  # a UUID, which orjson writes
+                pass
+        twin = Twin(value)
+        if twin.flaws:
+            return False
+        if not twin.files:
+            return (self._plain or self._compile()).validator.is_valid(twin.value)
+        validator = (self._with_files or self._compile_with_files()).validator
+        return all(validator.is_valid(variant) for variant in twin.variants())
 
     def violations(self, value: Any, at: str = "") -> list[Violation]:
-        """Return everything that is wrong with the value, each with its JSON Pointer below ``at``."""
-        found = dict.fromkeys(self._findings(value))
+        """Return what is wrong with the value, each with its JSON Pointer below ``at``; the first 1000 of it."""
+        found = dict.fromkeys(islice(self._findings(value), MAX_VIOLATIONS))
         return [Violation(at + join(finding.path), finding.message) for finding in found]
+
+    def _findings(self, value: Any) -> Iterator[Finding]:
+        if _is_json(value):
+            try:
+                yield from (self._plain or self._compile()).findings(value, value)
+            except ValueError:  # as above
+                pass
+            else:
+                return
+        twin = Twin(value)
+        yield from twin.flaws
+        if not twin.files:
+            yield from _outside((self._plain or self._compile()).findings(twin.value, value), twin)
+            return
+        compiled, told = self._with_files or self._compile_with_files(), set()
+        for variant in twin.variants():
+            more = [
+                finding for finding in _outside(compiled.findings(variant, value), twin) if finding.path not in told
+            ]
+            told |= {finding.path for finding in more}
+            yield from more
 
     def _compile(self) -> _Compiled:
         self._plain = _Compiled(lower(self._schema, self._document.resolve, direction=self._direction))
         return self._plain
 
-    def _findings(self, value: Any) -> list[Finding]:
-        twin = Twin(value)
-        if not twin.files:
-            compiled = self._plain or self._compile()
-            if twin.flaws or not compiled.validator.is_valid(twin.value):
-                return [*twin.flaws, *_outside(compiled.findings(twin.value, value), twin)]
-            return []
-        if self._with_files is None:
-            schema = lower(self._schema, self._document.resolve, direction=self._direction, files=True)
-            self._with_files = _Compiled(schema)
-        found = list(twin.flaws)
-        for stand_in in twin.variants():
-            places = {finding.path for finding in found}
-            more = _outside(self._with_files.findings(stand_in, value), twin)
-            found += [finding for finding in more if finding.path not in places]
-        return found
+    def _compile_with_files(self) -> _Compiled:
+        lowered = lower(self._schema, self._document.resolve, direction=self._direction, files=True)
+        self._with_files = _Compiled(lowered)
+        return self._with_files
 
 
 def compile_schema(document: Document, schema: Mapping[str, Any], *, direction: Direction) -> SchemaValidator:
@@ -88,7 +105,38 @@ class _Compiled:
         self.validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True, keywords=KEYWORDS)
 
     def findings(self, value: Any, original: Any) -> Iterator[Finding]:
-        yield from findings(self.validator.iter_errors(value), self.schema, original)
+        errors = self.validator.iter_errors(value)
+        yield from findings(islice(errors, MAX_VIOLATIONS), self.schema, original)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether jsonschema-rs takes the value as what it is; a False may be wrong (large integers), a True is not.
+
+    orjson is the quickest to find out: it raises TypeError for what it cannot write, and writes NaN and infinity as
+    null. jsonschema-rs raises only for what it looks at, and takes NaN for null.
+    """
+    try:
+        written = orjson.dumps(value, _refuse, _STRICT)
+    except TypeError:
+        return False
+    return b"null" not in written or _is_finite(value)
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(type(value).__name__)
+
+
+def _is_finite(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            waiting.extend(one)
+        elif isinstance(one, float) and one - one != 0:
+            return False
+    return True
 
 
 def _outside(found: Iterator[Finding], twin: Twin) -> Iterator[Finding]:

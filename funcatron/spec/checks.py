@@ -14,6 +14,7 @@ import jsonschema_rs
 from funcatron.spec import extension
 from funcatron.spec.explain import Finding, findings
 from funcatron.spec.json_schema import lower
+from funcatron.spec.openapi3 import server_path
 from funcatron.spec.operations import WEBHOOKS
 from funcatron.spec.patterns import KEYWORDS, is_pattern
 from funcatron.spec.pointer import Parts, find, split_fragment
@@ -28,7 +29,7 @@ TEMPLATE = re.compile(r"\{([^{}]*)\}")
 def check(bundle: Bundle, version: tuple[int, int]) -> Iterator[Finding]:
     """Yield every mistake of a bundled tree that its schema does not see."""
     survey = Survey(bundle, version)
-    for part in (_operation_ids, _paths, _parameters, _security, _schemas, _extensions):
+    for part in (_servers, _operation_ids, _paths, _parameters, _security, _schemas, _extensions):
         yield from part(survey)
 
 
@@ -85,6 +86,19 @@ class Survey:
             except (LookupError, ValueError):
                 break
         return fields
+
+
+def _servers(survey: Survey) -> Iterator[Finding]:
+    servers, base = survey.tree.get("servers"), survey.tree.get("basePath")
+    if isinstance(base, str) and TEMPLATE.search(base):  # 2.0, Swagger Object: no path templating
+        yield Finding(("basePath",), "a base path has no variables")
+    try:
+        if isinstance(servers, list) and servers:
+            server_path(servers[0])
+    except ValueError as error:
+        yield Finding(("servers", "0", "url"), str(error))
+    except (AttributeError, KeyError, TypeError):
+        pass  # malformed, which is reported as such
 
 
 def _operation_ids(survey: Survey) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from funcatron.spec.json_schema import STAND_INS
 from funcatron.spec.shown import shown
 from funcatron.spec.wording import demand, either, kinds_of
 
@@ -147,14 +148,18 @@ def _distance(error: ValidationError, path: Path) -> int:
 
 
 def _flat(context: Sequence[Branch], path: Path) -> Iterator[Branch]:
-    """Yield the alternatives; where one is itself a choice and nothing else is wrong with it, those of that."""
+    """Yield the alternatives; where one is itself a choice and nothing else is wrong with it, those of that.
+
+    That a file might stand there (``json_schema.STAND_INS``) is left out: nobody who calls knows of stand-ins.
+    """
     for branch in context:
         if len(branch) == 1 and _path(branch[0]) == path:
             kind = branch[0].kind
             if isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
                 yield from _flat(kind.context, path)
                 continue
-        yield branch
+        if not (len(branch) == 1 and STAND_INS[0] in _options(branch[0].kind)):
+            yield branch
 
 
 def _path(error: ValidationError) -> Path:

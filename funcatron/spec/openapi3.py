@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -10,7 +11,7 @@ from funcatron.spec.operation import Body, Media, Parameter, Reply
 from funcatron.spec.pointer import Parts, join
 from funcatron.spec.reading import Placed, Reading
 
-__all__ = ["OpenAPI3"]
+__all__ = ["OpenAPI3", "server_path"]
 
 _IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 """Section 4.7.12.1: a header parameter of this name shall be ignored."""
@@ -23,12 +24,8 @@ class OpenAPI3(Reading):
 
     def base_path(self) -> str:
         """Return the path of the first server's URL with its variables' defaults, without a slash at the end."""
-        servers = self.tree.get("servers") or [{"url": "/"}]
-        url = servers[0]["url"]
-        for name, variable in servers[0].get("variables", {}).items():
-            url = url.replace("{" + name + "}", variable["default"])
-        # A relative URL is relative to where the document is served: the root.
-        return unquote(urlsplit(urljoin("http://localhost/", url)).path).rstrip("/")
+        servers = self.tree.get("servers")
+        return server_path(servers[0]) if servers else ""
 
     def parameters(self, found: Iterable[Placed]) -> tuple[Parameter, ...]:
         """Return the parameters; ``found`` are the merged ones of path and operation, each with its place."""
@@ -93,3 +90,19 @@ class OpenAPI3(Reading):
             media_type: Media(schema=media.get("schema"), encoding=media.get("encoding", {}))
             for media_type, media in holder.get("content", {}).items()
         }
+
+
+def server_path(server: Mapping[str, Any]) -> str:
+    """Return the path of a Server Object's URL with its variables' defaults, without a slash at the end.
+
+    Raises ValueError where the URL is none, or has a variable that is not defined in its path.
+    """
+    url: str = server["url"]
+    for name, variable in server.get("variables", {}).items():
+        url = url.replace("{" + name + "}", variable["default"])
+    # A relative URL is relative to where the document is served: the root.
+    path = urlsplit(urljoin("http://localhost/", url)).path
+    unknown = re.search(r"\{[^{}]*\}", path)
+    if unknown:
+        raise ValueError(f"the variable {unknown[0]} is not defined")
+    return unquote(path).rstrip("/")

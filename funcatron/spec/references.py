@@ -59,7 +59,7 @@ class Bundle:
 
     def complete(self) -> None:
         """Bring in all that is referenced, then check that every reference leads somewhere."""
-        references: list[tuple[dict[str, Any], Parts]] = []
+        references: list[tuple[dict[str, Any], Parts, str]] = []
         seen: set[tuple[str, Parts]] = set()
         waiting: list[tuple[str, Parts]] = [("document", ())]
         while waiting:
@@ -73,12 +73,13 @@ class Bundle:
                     continue
                 seen.add((kind, place))
                 if isinstance(node.get("$ref"), str) and kind in self.dialect.homes:
+                    written = node["$ref"]
                     target = self._localise(kind, node, place)
                     if target is not None:
-                        references.append((node, place))
+                        references.append((node, place, written))
                         waiting.append((kind, target))
-        for node, place in references:
-            self._check(node, place)
+        for node, place, written in references:
+            self._check(node, place, written)
 
     def _localise(self, kind: str, node: dict[str, Any], place: Parts) -> Parts | None:
         """Make one reference local and return the parts that it leads to, None where that is a mistake."""
@@ -146,13 +147,13 @@ class Bundle:
             self._origins[*home, name] = (other, way)
         return self._copies[key]
 
-    def _check(self, node: dict[str, Any], place: Parts) -> None:
+    def _check(self, node: dict[str, Any], place: Parts, written: str) -> None:
         try:
             follow(self.tree, node)
         except LookupError:
-            self._note(*self.origin((*place, "$ref")), f"{node['$ref']!r} leads to nothing")
+            self._note(*self.origin((*place, "$ref")), f"{written!r} leads to nothing")
         except RecursionError:
-            self._note(*self.origin((*place, "$ref")), f"{node['$ref']!r} leads to itself")
+            self._note(*self.origin((*place, "$ref")), f"{written!r} leads to itself")
 
     def _note(self, source: Source, way: Parts, message: str) -> None:
         self.mistakes.append(source.mistake(way, message))

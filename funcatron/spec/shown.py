@@ -25,9 +25,9 @@ def _written(value: Any, room: int) -> str:
     if isinstance(value, bytes | bytearray):
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return "{" + _joined(((f"{_written(k, room)}: ", v) for k, v in value.items()), room) + "}"
+        return "{" + _joined(((f"{_written(k, room)}: ", v) for k, v in value.items()), room - 1) + "}"
     if isinstance(value, list | tuple):
-        return "[" + _joined((("", item) for item in value), room) + "]"
+        return "[" + _joined((("", item) for item in value), room - 1) + "]"
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, int) and value.bit_length() > 2_000:  # str() would refuse, or take long

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
-from urllib.request import pathname2url, url2pathname
+from urllib.request import url2pathname
 
 from funcatron.errors import Mistake, SpecError
 from funcatron.spec import json_text, yaml_text
@@ -58,6 +58,8 @@ class Source:
     def refer(self, uri: str) -> tuple[str, str]:
         """Return the absolute URI and the name of what a relative or absolute reference in this source names."""
         target = urljoin(self.uri, uri)
+        if target.startswith("file:"):
+            target = _file_uri(url2pathname(urlsplit(target).path))
         if urlsplit(uri).scheme or not self.uri.startswith("file:"):
             return target, target
         folder = os.path.dirname(self.name) if self._text is not None else ""  # noqa: PTH120 - keeps "./" and "../"
@@ -72,10 +74,11 @@ def read(source: str | Path | Mapping[str, Any]) -> Source:
             return Source(Path.cwd().as_uri() + "/", name, _plain(source, ()))
         except Flaws as flaws:
             raise SpecError(Mistake(name, None, join(flaw.parts), flaw.message) for flaw in flaws.flaws) from None
-    if isinstance(source, str) and urlsplit(source).scheme in ("http", "https", "file"):
+    if isinstance(source, str) and source.startswith("file:"):
+        return read_uri(_file_uri(url2pathname(urlsplit(source).path)), source)
+    if isinstance(source, str) and source.startswith(("http://", "https://")):
         return read_uri(urldefrag(source)[0], source)
-    path = Path(source)
-    return read_uri("file:" + pathname2url(str(path.absolute())), str(source))
+    return read_uri(_file_uri(str(source)), str(source))
 
 
 def read_uri(uri: str, name: str) -> Source:
@@ -96,6 +99,11 @@ def read_uri(uri: str, name: str) -> Source:
     return Source(uri, name, tree, text)
 
 
+def _file_uri(path: str) -> str:
+    """Return the one URI by which a file is known, however it was spelled."""
+    return Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - takes ".." out without following links
+
+
 def _is_json(uri: str, text: str) -> bool:
     """JSON is told by its name, else by its first character: YAML seldom begins with a brace."""
     name = urlsplit(uri).path.lower()
@@ -109,8 +117,12 @@ def _fetch(uri: str) -> bytes:
         with Path(url2pathname(urlsplit(uri).path)).open("rb") as file:
             return _bounded(iter(lambda: file.read(1 << 20), b""))
     request = urllib.request.Request(uri, headers={"Accept": "application/yaml, application/json, */*;q=0.5"})  # noqa: S310 - only http(s) comes here, and redirects cannot leave it
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
-        return _bounded(iter(lambda: response.read1(1 << 16), b""))
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            return _bounded(iter(lambda: response.read1(1 << 16), b""))
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
 
 def _bounded(chunks: Iterator[bytes]) -> bytes:

@@ -27,18 +27,41 @@ class Twin:
         self.flaws: list[Finding] = []
         self.files: set[Path] = set()
         self._original = value
-        self._stand_in = STAND_INS[0]
-        self.value = self._copy(value, ())
+        self.value = self._copy(value, STAND_INS[0])
 
     def variants(self) -> Iterator[Any]:
         """Yield the twin once with each of the stand-ins."""
         yield self.value
-        for self._stand_in in STAND_INS[1:]:
-            self.flaws, flaws = [], self.flaws
-            yield self._copy(self._original, ())
+        for stand_in in STAND_INS[1:]:
+            flaws, self.flaws = self.flaws, []
+            yield self._copy(self._original, stand_in)
             self.flaws = flaws
 
-    def _copy(self, value: Any, path: Path) -> Any:
+    def _copy(self, root: Any, stand_in: Any) -> Any:
+        """Copy without recursion: how deep a value is must not matter to our own stack."""
+        holder: list[Any] = [None]
+        waiting: list[tuple[Any, Path, Any, Any]] = [(root, (), holder, 0)]
+        while waiting:
+            value, path, into, key = waiting.pop()
+            if isinstance(value, Mapping | list | tuple):
+                into[key], children = self._container(value, path)
+                waiting.extend(reversed(children))
+            else:
+                into[key] = self._leaf(value, path, stand_in)
+        return holder[0]
+
+    def _container(self, value: Any, path: Path) -> tuple[Any, list[tuple[Any, Path, Any, Any]]]:
+        if len(path) >= MAX_DEPTH:
+            self._flaw(path, f"must not be nested deeper than {MAX_DEPTH} levels")
+            return None, []
+        if isinstance(value, Mapping):
+            items = [(self._key(key, path), item) for key, item in value.items()]
+            members = dict[str, Any].fromkeys(key for key, _ in items)
+            return members, [(item, (*path, key), members, key) for key, item in items]
+        entries = [None] * len(value)
+        return entries, [(item, (*path, index), entries, index) for index, item in enumerate(value)]
+
+    def _leaf(self, value: Any, path: Path, stand_in: Any) -> Any:
         if value is None or value is True or value is False:
             return value
         if isinstance(value, str):
@@ -50,31 +73,24 @@ class Twin:
                 return value
             self._flaw(path, "must be a finite number")
             return None
-        if isinstance(value, Mapping | list | tuple):
-            if len(path) >= MAX_DEPTH:
-                self._flaw(path, f"must not be nested deeper than {MAX_DEPTH} levels")
-                return None
-            if isinstance(value, Mapping):
-                return {self._key(key, path): self._copy(item, (*path, str(key))) for key, item in value.items()}
-            return [self._copy(item, (*path, index)) for index, item in enumerate(value)]
         self.files.add(path)
-        return self._stand_in
+        return stand_in
 
-    def _text(self, value: str, path: Path) -> str | None:
+    def _text(self, value: str, path: Path) -> str:
         plain = str.__str__(value)
         if not plain.isascii():
             try:
                 plain.encode()
             except UnicodeEncodeError:
                 self._flaw(path, "must be valid Unicode: it has a lone surrogate")
-                return None
+                return ""
         return plain
 
     def _key(self, key: Any, path: Path) -> str:
         if not isinstance(key, str):
             self._flaw((*path, str(key)), f"the key must be a string, not {type(key).__name__}")
             return str(key)
-        return self._text(key, path) or ""
+        return self._text(key, path)
 
     def _flaw(self, path: Path, message: str) -> None:
         self.flaws.append(Finding(path, message))

@@ -80,8 +80,8 @@ def _bound(kind: Kind) -> str | None:
 
 
 def kinds_of(types: list[str]) -> list[str]:
-    """Return JSON Schema's types with their articles."""
-    return [_TYPES.get(kind, kind) for kind in types]
+    """Return JSON Schema's types with their articles, null last."""
+    return [_TYPES.get(kind, kind) for kind in sorted(types, key="null".__eq__)]
 
 
 def either(words: list[str]) -> str:

@@ -18,8 +18,8 @@ from funcatron.spec.syntax import MAX_DEPTH, Flaw, Flaws
 
 __all__ = ["locator", "parse"]
 
-MAX_NODES = 4_000_000
-"""Aliases are expanded: a small text may not become more than this ("billion laughs")."""
+MAX_EXPANSION = 1_000_000
+"""How many nodes aliases may add to those of the text ("billion laughs")."""
 
 _PLAIN = "plain"
 _STR = "tag:yaml.org,2002:str"
@@ -49,7 +49,7 @@ def parse(text: str) -> Any:
     node = _compose(text)
     if node is None:
         raise Flaws([Flaw(None, (), "the file is empty")])
-    builder = _Builder()
+    builder = _Builder(len(text) + MAX_EXPANSION)
     tree = builder.build(node, ())
     if builder.flaws:
         raise Flaws(builder.flaws)
@@ -82,10 +82,15 @@ def _compose(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         told = ", ".join(part for part in (error.context, error.problem) if part)
-        raise Flaws([Flaw(mark.line + 1 if mark else None, (), f"not valid YAML: {told}")]) from None
+        raise Flaws([Flaw(_clamped(mark, text), (), f"not valid YAML: {told}")]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else None
         raise Flaws([Flaw(line, (), f"not valid YAML: {error.reason}")]) from None
+
+
+def _clamped(mark: yaml.Mark | None, text: str) -> int | None:
+    """Return the line of a mark; at the text's end libyaml points behind it."""
+    return None if mark is None else min(mark.line, text.count("\n")) + 1
 
 
 def _line(node: yaml.Node) -> int:
@@ -123,14 +128,14 @@ def _is_merge(key: yaml.Node) -> bool:
 class _Builder:
     """Makes plain Python of composed nodes and notes every flaw on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self.flaws: list[Flaw] = []
         self._open: set[int] = set()
-        self._count = 0
+        self._left = limit
 
     def build(self, node: yaml.Node, parts: Parts) -> Any:
-        self._count += 1
-        if self._count > MAX_NODES:
+        self._left -= 1
+        if self._left < 0:
             raise Flaws([Flaw(_line(node), parts, "the aliases expand to too much")])
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, parts)
