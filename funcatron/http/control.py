@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from funcatron.errors import InvalidInput, Problem, TransitionError, UnknownFunction, Violation
 from funcatron.execution import Execution, rfc3339
 from funcatron.http.access import CallerCheck
@@ -105,9 +107,11 @@ class ControlHandlers:
         execution = await self._find(id, context_)
         if call.preferences.wait is not None:
             execution = await wait_for_end(self._funcatron.store, execution, call.preferences.wait, call.receive)
-        if execution.ended:
-            return result_of(execution)
-        return accepted(self._funcatron, execution, call.root_path, {})
+        state = {"X-Funcatron-State": execution.state}
+        if not execution.ended:
+            return accepted(self._funcatron, execution, call.root_path, state)
+        result = result_of(execution)
+        return msgspec.structs.replace(result, headers={**result.headers, **state})
 
     async def get_logs(self, id: str, context_: Any) -> Any:  # noqa: A002
         """What was logged while it ran."""

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import yaml
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.codec import decode_json, encode_json
 from funcatron.spec.document import Document
 
-__all__ = ["DocumentRoutes"]
+__all__ = ["JSON_PATH", "document_routes"]
 
 JSON_PATH = "/openapi.json"
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class DocumentRoutes:
-    """Serves one document; it is encoded once for each path below which a proxy mounts the server."""
+def document_routes(document: Document) -> Iterator[tuple[str, ASGIApp]]:
+    """Yield the paths at which a document is served, and what serves it there."""
+    json = _Served(document, "application/json")
+    yield document.base_path + JSON_PATH, json
+    yield document.base_path + "/openapi.yaml", _Served(document, "application/yaml")  # RFC 9512
+    if document.version[0] == 2:
+        yield document.base_path + "/swagger.json", json
 
-    def __init__(self, document: Document) -> None:
+
+class _Served:
+    """One form of one document; encoded once for each path below which a proxy mounts the server."""
+
+    def __init__(self, document: Document, media_type: str) -> None:
         self._document = document
-        self._json = lru_cache(8)(self._encode)
-        self._yaml = lru_cache(8)(self._dump)
+        self._media_type = media_type
+        self._content = lru_cache(8)(self._encode)
 
-    async def json(self, request: Request) -> Response:
-        """Answer ``/openapi.json``."""
-        return Response(self._json(_root_path(request)), media_type="application/json")
-
-    async def yaml(self, request: Request) -> Response:
-        """Answer ``/openapi.yaml`` (the media type is that of RFC 9512)."""
-        return Response(self._yaml(_root_path(request)), media_type="application/yaml")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer GET and HEAD (ASGI)."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
+        await Response(self._content(root_path.rstrip("/")), media_type=self._media_type)(scope, receive, send)
 
     def _encode(self, root_path: str) -> bytes:
-        base_path = root_path + self._document.base_path
         content = dict(self._document.content)
+        base_path = root_path + self._document.base_path or "/"
         if self._document.version[0] == 2:
             content.pop("host", None)
             content.pop("schemes", None)
-            content["basePath"] = base_path or "/"
+            content["basePath"] = base_path
         else:
-            content["servers"] = [{"url": base_path or "/"}]
-        return encode_json(content)
-
-    def _dump(self, root_path: str) -> bytes:
-        content = decode_json(self._json(root_path))
-        dumped: bytes = yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, encoding="utf-8")
+            content["servers"] = [{"url": base_path}]
+        encoded = encode_json(content)
+        if self._media_type == "application/json":
+            return encoded
+        dumped: bytes = yaml.dump(
+            decode_json(encoded), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, encoding="utf-8"
+        )
         return dumped
-
-
-def _root_path(request: Request) -> str:
-    root: str = request.scope.get("root_path", "")
-    return root.rstrip("/")

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from connexion import AsyncApp
+from connexion import AsyncApp, ProblemException
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
@@ -29,7 +29,7 @@ from funcatron.calls import ThreadCalls
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
-from funcatron.http.documents import JSON_PATH, DocumentRoutes
+from funcatron.http.documents import JSON_PATH, document_routes
 from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
@@ -46,7 +46,6 @@ from funcatron.invocation import Invocation, Result
 from funcatron.invoker import Invoker
 from funcatron.registry import Function, Registry
 from funcatron.services import Services
-from funcatron.spec.document import Document
 from funcatron.spec.lowering import lower_for_connexion
 
 if TYPE_CHECKING:
@@ -137,23 +136,17 @@ def _build(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
             swagger_ui_options=ui,
             security_map=security_map,
         )
-        _serve_document(app, document)
+        for path, served in document_routes(document):
+            app.add_url_rule(path, view_func=served)
     refusals = Refusals(functions, allowed_methods(functions))
-    app.add_error_handler(HTTPException, refusals.refuse)
+    for refused in (HTTPException, ProblemException):
+        app.add_error_handler(refused, refusals.refuse)
     app.add_error_handler(Exception, refusals.fail)
     return app
 
 
 def _routed(registry: Registry) -> Mapping[str, Function]:
     return {name: function for name, function in registry.functions.items() if function.operation.route is not None}
-
-
-def _serve_document(app: AsyncApp, document: Document) -> None:
-    routes = DocumentRoutes(document)
-    for path, view in ((JSON_PATH, routes.json), ("/openapi.yaml", routes.yaml)):
-        app.add_url_rule(document.base_path + path, view_func=view, methods=["GET"])
-    if document.version[0] == 2:
-        app.add_url_rule(document.base_path + "/swagger.json", view_func=routes.json, methods=["GET"])
 
 
 def _endpoints(funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics) -> dict[str, ASGIApp]:

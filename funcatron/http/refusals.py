@@ -69,7 +69,7 @@ class Refusals:
 
     def _allow(self, scope: Mapping[str, Any], known: str) -> str:
         """Return all methods of a path; the router names those of one operation only."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
         methods = {method for pattern, method in self._methods if pattern.fullmatch(path)}
         methods |= {method.strip() for method in known.split(",") if method.strip()}
         if "GET" in methods:

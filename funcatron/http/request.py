@@ -65,13 +65,19 @@ class RequestDecoder:
     def __init__(self, function: Function, max_body: int) -> None:
         operation, binder = function.operation, function.binder
         self._limit = max_body
-        self._path = PathTemplate(operation.route or "/", route_names(operation.path))
+        spans = any(p.location == "path" and p.schema.get("format") == "path" for p in operation.parameters)
+        self._path = PathTemplate(operation.route or "/", route_names(operation.path), spans=spans)
         self._readers: dict[Location, list[_Reader]] = {"path": [], "query": [], "header": [], "cookie": []}
         for parameter in operation.parameters:
             argument = binder.arguments.get((parameter.location, parameter.name))
             if argument is not None:
                 read = _compile(function, parameter)
                 self._readers[parameter.location].append(_Reader(argument, _pointer(parameter), read))
+        self._routed = {
+            router_name: binder.arguments["path", name]
+            for router_name, name in route_names(operation.path).items()
+            if ("path", name) in binder.arguments
+        }
         self._body_argument = binder.body_argument
         self._body = None if operation.body is None else BodyReader(operation.document, operation.body, max_body)
 
@@ -84,6 +90,9 @@ class RequestDecoder:
         for location, readers in self._readers.items():
             if readers:
                 self._parameters(location, readers, scope, headers, decoded)
+        if self._routed:  # for handlers that ask connexion.request
+            arguments = decoded.arguments
+            scope["path_params"] = {name: arguments[key] for name, key in self._routed.items() if key in arguments}
         if self._body is not None and self._body_argument is not None:
             try:
                 body = await self._body.read(RequestStream(receive, headers, self._limit), headers)
@@ -128,10 +137,14 @@ class RequestDecoder:
 
 
 class PathTemplate:
-    """Finds a path's parameters as they stand in the URL, still percent-encoded (routing has seen them decoded)."""
+    """Finds a path's parameters as they stand in the URL, still percent-encoded (routing has seen them decoded).
 
-    def __init__(self, route: str, router_names: Mapping[str, str]) -> None:
+    ``router_names`` are the router's names for them; where one ``spans`` segments, only the router's values are known.
+    """
+
+    def __init__(self, route: str, router_names: Mapping[str, str], *, spans: bool = False) -> None:
         self._router_names = router_names
+        self._spans = spans
         self._segments = route.split("/")[1:]
         self._patterns = {
             index: (_names(segment), _pattern(segment))
@@ -140,11 +153,11 @@ class PathTemplate:
         }
 
     def match(self, scope: Scope) -> Pairs:
-        """Return each parameter's text; that of the router where a parameter spans segments (``format: path``)."""
+        """Return each parameter's text."""
         raw: bytes | None = scope.get("raw_path")
         segments = (raw.decode("latin-1") if raw else quote(scope["path"])).split("/")[-len(self._segments) :]
         found = self._routed(scope.get("path_params", {}))
-        if len(segments) == len(self._segments):
+        if not self._spans and len(segments) == len(self._segments):
             for index, (names, pattern) in self._patterns.items():
                 matched = pattern.fullmatch(segments[index])
                 if matched is not None:

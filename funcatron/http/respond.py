@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from starlette.types import Receive, Scope, Send
 
@@ -46,23 +46,22 @@ async def send_result(result: Result, scope: Scope, receive: Receive, send: Send
     header named in the log.
     """
     try:
-        headers = _headers(result.headers)
+        headers = _headers(result)
     except ValueError as error:
         logger.error("%s %s: %s", scope["method"], scope["path"], error)
         result = problem_result(Problem(500, detail="the answer has a header that HTTP cannot carry"))
-        headers = []
-    empty = result.status < 200 or result.status in (204, 304)
-    if result.content_type is not None and not empty:
-        headers.append((b"content-type", _value("content-type", result.content_type)))
-    if isinstance(result.body, bytes):
-        if not empty:
-            headers.append((b"content-length", str(len(result.body)).encode()))
-        await send({"type": "http.response.start", "status": result.status, "headers": headers})
-        bare = empty or scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if bare else result.body})
-        return
+        headers = _headers(result)
+    bare = _is_empty(result) or scope["method"] == "HEAD"
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
-    await _stream(result.body, send, bare=empty or scope["method"] == "HEAD")
+    if isinstance(result.body, bytes):
+        await send({"type": "http.response.body", "body": b"" if bare else result.body})
+    else:
+        await _stream(result.body, send, bare=bare)
+
+
+def _is_empty(result: Result) -> bool:
+    """Whether the status forbids content."""
+    return result.status < 200 or result.status in (204, 304)
 
 
 async def _stream(chunks: AsyncIterator[bytes], send: Send, *, bare: bool) -> None:
@@ -79,16 +78,21 @@ async def _stream(chunks: AsyncIterator[bytes], send: Send, *, bare: bool) -> No
     await send({"type": "http.response.body", "body": b""})
 
 
-def _headers(headers: Mapping[str, str]) -> Headers:
+def _headers(result: Result) -> Headers:
     """Return the headers for the wire; framing is this module's own. Raises ValueError naming what cannot be sent."""
     found = []
-    for name, value in headers.items():
+    for name, value in result.headers.items():
         lower = name.lower()
         if lower in _FRAMING:
             continue
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is not the name of a header")
         found.append((lower.encode(), _value(name, str(value))))
+    if not _is_empty(result):
+        if result.content_type is not None:
+            found.append((b"content-type", _value("content-type", result.content_type)))
+        if isinstance(result.body, bytes):
+            found.append((b"content-length", str(len(result.body)).encode()))
     return found
 
 

@@ -19,7 +19,7 @@ __all__ = ["Shape", "shape_of"]
 _DEPTH = 8  # of properties and items in each other: what text can carry is shallow, and schemas may be recursive
 _REFERENCES = 32
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _KINDS: dict[type, str] = {
     bool: "boolean",
