@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-__all__ = ["Calls", "ThreadCalls", "in_thread"]
+__all__ = ["Calls", "ThreadCalls"]
 
 T = TypeVar("T")
 
@@ -36,8 +36,3 @@ class ThreadCalls:
     def close(self) -> None:
         """Take no more calls; running ones are not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-async def in_thread(call: Callable[[], T]) -> T:
-    """Run a short blocking call in asyncio's own pool."""
-    return await asyncio.to_thread(call)

@@ -32,7 +32,8 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
 
     ``arguments`` hold the validated input by argument name, the body under ``body``. ``deadline`` is in seconds of
     ``time.monotonic()``. ``headers`` are the caller's, in lower case, credentials left out. ``extras`` are what only
-    one door can offer a handler by name (connexion's ``user``, ``token_info``, ``context_``).
+    one door can offer a handler by name (connexion's ``user``, ``token_info``, ``context_``). ``streaming`` is False
+    where the caller cannot pass chunks on as they come: a streamed reply is then read to its end in the invocation.
     """
 
     id: str
@@ -46,12 +47,13 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal | None = None
     extras: Mapping[str, Any] = {}
     progress: Callable[[int, int | None, str | None], None] | None = None
+    streaming: bool = True
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What an invocation came to.
 
-    ``body`` is the encoded answer: bytes, or an async iterator of bytes for a stream. ``value`` is what a JSON body
+    ``body`` is the encoded answer: bytes, or a funcatron.streams.Stream, to be closed by who takes it. ``value`` is what a JSON body
     says, kept for callers in this process. ``failure`` is None on success, else one of ``invalid``, ``handler``,
     ``timeout``, ``lost``, ``infrastructure``; the body is then problem+json. ``retry_after`` is in seconds.
     A handler may return a Result itself: then ``value`` is enough, the body is encoded for it.

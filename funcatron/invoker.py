@@ -7,14 +7,16 @@ becomes a Result here, and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import inspect
 import logging
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
+
+import msgspec
 
 from funcatron.calls import Calls
 from funcatron.codec import encode_json
@@ -24,6 +26,7 @@ from funcatron.ports import CallNext, Middleware
 from funcatron.registry import Function
 from funcatron.replies import PROBLEM_JSON, InvalidReply
 from funcatron.services import Services
+from funcatron.streams import OwnThread, Stream
 
 __all__ = ["Invoker", "refusal"]
 
@@ -38,51 +41,126 @@ class Invoker:
         self._services = services
         self._calls = calls
         self._middleware = tuple(middleware)
-        self._chains: dict[str, CallNext] = {}
+        self._chains: dict[Function, CallNext] = {}
 
     async def invoke(self, function: Function, invocation: Invocation) -> Result:
         """Run one invocation whose arguments have been checked, and return what it came to."""
-        chain = self._chains.get(function.name)
+        chain = self._chains.get(function)
         if chain is None:
-            chain = self._chains[function.name] = self._fold(function)
+            chain = self._chains[function] = self._fold(function)
         return await chain(invocation)
 
     def _fold(self, function: Function) -> CallNext:
         """Fold the middleware around the handler, once: the first of the list is the outermost."""
         chain: CallNext = functools.partial(_guarded, functools.partial(self._perform, function))
         for middleware in reversed(self._middleware):
-            chain = functools.partial(_guarded, functools.partial(middleware, chain))
+            chain = functools.partial(_guarded, functools.partial(_through, middleware, chain, function))
         return chain
 
     async def _perform(self, function: Function, invocation: Invocation) -> Result:
-        opening = self._services.split(function.binder.services)
-        limit = None if invocation.deadline is None else invocation.deadline - time.monotonic()
-        async with _time_limit(limit), AsyncExitStack() as stack:
-            services = await stack.enter_async_context(opening.asynchronous())
-            call = functools.partial(_arguments, function, invocation)
-            if function.is_async:
-                with opening.sync() as sync:
-                    result = function.replies.encode(await _awaited(function, call({**services, **sync})))
-            else:
-                blocking = functools.partial(_blocking, function, opening.sync, call, services)
-                result = await self._calls.run(blocking, limit)
-            if isinstance(result.body, AsyncIterator):
-                return _held_open(result, stack.pop_all())
+        deadline = invocation.deadline
+        limit = None if deadline is None else deadline - time.monotonic()
+        if limit is not None and limit <= 0:
+            raise TimeLimitExceeded
+        perform = self._on_loop if function.is_async else self._in_thread
+        scope = asyncio.timeout(limit)
+        try:
+            async with scope:
+                return await perform(function, invocation, limit)
+        except TimeoutError:
+            if scope.expired():
+                raise TimeLimitExceeded from None
+            raise  # the handler's own
+
+    async def _on_loop(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
+        if not function.binder.services:
+            return await _called(function, invocation, {})
+        async with AsyncExitStack() as stack:
+            services = await self._services.enter(function.binder.services, stack)
+            result = await _called(function, invocation, services)
+            if isinstance(result.body, Stream):
+                result.body.then(outer=stack.pop_all())
             return result
-        raise InvalidReply(f"a service of {function.name} swallowed an exception of the handler")
+        raise _swallowed(function)
+
+    async def _in_thread(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
+        if not function.binder.services:
+            return await self._blocking(function, invocation, limit, {})
+        async with AsyncExitStack() as stack:
+            services = await self._services.enter_async(function.binder.services, stack)
+            result = await self._blocking(function, invocation, limit, services)
+            if isinstance(result.body, Stream):
+                result.body.then(outer=stack.pop_all())
+            return result
+        raise _swallowed(function)
+
+    async def _blocking(
+        self, function: Function, invocation: Invocation, limit: float | None, services: Mapping[str, Any]
+    ) -> Result:
+        call = functools.partial(_call_blocking, function, invocation, self._services, services)
+        if function.is_generator and invocation.streaming:
+            thread = OwnThread()
+            result = await thread.run(call)
+            result.body.move(thread)
+            return result
+        return await _collected(await self._calls.run(call, limit), invocation)
 
 
-@contextlib.asynccontextmanager
-async def _time_limit(seconds: float | None) -> AsyncIterator[None]:
-    """End what takes longer; a TimeoutError of the handler's own stays what it is."""
-    scope = asyncio.timeout(seconds)
+async def _through(middleware: Middleware, call_next: CallNext, function: Function, invocation: Invocation) -> Result:
+    """Await a middleware; a Result of its own may have a value alone, as a handler's may."""
+    result = await middleware(call_next, invocation)
+    if not isinstance(result, Result):
+        raise InvalidReply(f"the middleware {_name(middleware)} returned a {type(result).__name__}, not a Result")
+    if result.failure is None and (
+        not isinstance(result.body, (bytes, Stream)) or not (result.body or result.value is None)
+    ):
+        result = function.replies.encode(result)
+    return await _collected(result, invocation)
+
+
+def _name(middleware: Any) -> str:
+    return str(getattr(middleware, "__qualname__", type(middleware).__qualname__))
+
+
+async def _called(function: Function, invocation: Invocation, services: Mapping[str, Any]) -> Result:
+    """The whole of an async invocation but its services: handler and reply."""
+    returned = function.handler(**_arguments(function, invocation, services))
+    if inspect.isawaitable(returned):
+        returned = await returned
+    return await _collected(function.replies.encode(returned), invocation)
+
+
+async def _collected(result: Result, invocation: Invocation) -> Result:
+    if invocation.streaming or not isinstance(result.body, Stream):
+        return result
+    return msgspec.structs.replace(result, body=await result.body.acollect())
+
+
+def _call_blocking(function: Function, invocation: Invocation, services: Services, opened: Mapping[str, Any]) -> Result:
+    """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply.
+
+    Past the deadline nobody waits for it any more: what its services did is rolled back.
+    """
     try:
-        async with scope:
-            yield
-    except TimeoutError:
-        if scope.expired():
-            raise TimeLimitExceeded from None
-        raise
+        with ExitStack() as stack:
+            inner = services.enter_sync(function.binder.services, stack)
+            returned = function.handler(**_arguments(function, invocation, {**opened, **inner}))
+            if inspect.isawaitable(returned):
+                getattr(returned, "close", bool)()
+                raise InvalidReply("the handler returned an awaitable: declare it with async def")
+            result = function.replies.encode(returned)
+            if isinstance(result.body, Stream) and result.body.blocking and not invocation.streaming:
+                result = msgspec.structs.replace(result, body=result.body.collect())
+            if invocation.deadline is not None and time.monotonic() >= invocation.deadline:
+                raise TimeLimitExceeded
+            if isinstance(result.body, Stream):
+                result.body.then(inner=stack.pop_all())
+            return result
+    except StopIteration as error:  # no future can carry it
+        raise RuntimeError("the handler raised StopIteration") from error
+    except SystemExit as error:
+        raise _Exit(error.code) from error
+    raise _swallowed(function)
 
 
 def _arguments(function: Function, invocation: Invocation, services: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,30 +174,8 @@ def _arguments(function: Function, invocation: Invocation, services: Mapping[str
     )
 
 
-async def _awaited(function: Function, arguments: Mapping[str, Any]) -> Any:
-    try:
-        returned = function.handler(**arguments)
-        return await returned if inspect.isawaitable(returned) else returned
-    except SystemExit as error:
-        raise _Exit(error.code) from error
-
-
-def _blocking(
-    function: Function,
-    opened: Callable[[], Any],
-    call: Callable[[Mapping[str, Any]], dict[str, Any]],
-    services: Mapping[str, Any],
-) -> Result:
-    """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply."""
-    with opened() as sync:
-        try:
-            returned = function.handler(**call({**services, **sync}))
-        except SystemExit as error:
-            raise _Exit(error.code) from error
-        if inspect.isawaitable(returned):
-            raise InvalidReply("the handler returned an awaitable: declare it with async def")
-        return function.replies.encode(returned)
-    raise InvalidReply(f"a service of {function.name} swallowed an exception of the handler")
+def _swallowed(function: Function) -> InvalidReply:
+    return InvalidReply(f"a service of {function.name} swallowed an exception of the handler")
 
 
 class _Exit(Exception):
@@ -129,41 +185,36 @@ class _Exit(Exception):
         super().__init__(f"the handler called sys.exit({code!r})")
 
 
-def _held_open(result: Result, stack: AsyncExitStack) -> Result:
-    """Keep the services of a streamed reply open until its last chunk."""
-    source = result.body
-
-    async def stream() -> AsyncIterator[bytes]:
-        async with stack:
-            async for chunk in source:
-                yield chunk
-
-    return Result(status=result.status, headers=result.headers, body=stream(), content_type=result.content_type)
-
-
 async def _guarded(call: CallNext, invocation: Invocation) -> Result:
     """Await a link of the chain; every exception becomes a Result here."""
     try:
         return await call(invocation)
     except Exception as error:  # noqa: BLE001 - the one boundary of the core
         return refusal(error, invocation.id, invocation.function)
+    except SystemExit as error:
+        return refusal(_Exit(error.code), invocation.id, invocation.function)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return refusal(RuntimeError("the handler was cancelled from inside"), invocation.id, invocation.function)
 
 
 def refusal(error: Exception, execution_id: str, function: str) -> Result:
     """Return the Result that an exception means, problem+json for its body; looked up along the class's mro."""
     answer = next((_ANSWERS[cls] for cls in type(error).__mro__ if cls in _ANSWERS), _unforeseen)
     problem, failure, retry_after = answer(error, execution_id, function)
-    if problem.status >= 500:
-        problem.extensions.setdefault("execution", execution_id)
     headers = dict(problem.headers)
-    if retry_after is not None:
-        headers.setdefault("Retry-After", str(max(0, -int(-retry_after // 1))))
-    members = problem.to_json()
+    if retry_after is not None and "retry-after" not in {name.lower() for name in headers}:
+        headers["Retry-After"] = str(max(0, math.ceil(retry_after)))
+    members = problem.to_json()  # the Problem itself may be raised again: it is not changed
+    if problem.status >= 500:
+        members.setdefault("execution", execution_id)
     try:
         body = encode_json(members)
-    except (TypeError, ValueError):
-        logger.exception("%s: the extensions of a Problem do not serialise", function)
-        members = Problem(problem.status, problem.title, problem.detail).to_json()
+    except TypeError as error_of_json:
+        logger.error("%s: a Problem does not serialise: %s", function, error_of_json)
+        members = {name: _readable(members[name]) for name in ("type", "title", "status", "detail") if name in members}
         body = encode_json(members)
     return Result(
         value=members,
@@ -189,6 +240,11 @@ def _invalid(error: InvalidInput, execution_id: str, function: str) -> Answer:
 
 def _retry(error: Retry, execution_id: str, function: str) -> Answer:
     return Problem(503, detail=error.detail or f"{function} asks to be called again later"), "handler", error.after
+
+
+def _exit(error: _Exit, execution_id: str, function: str) -> Answer:
+    logger.error("%s: %s (execution %s)", function, error, execution_id)
+    return Problem(500, detail=f"{function} asked the process to exit; only this call was ended"), "handler", None
 
 
 def _timeout(error: TimeLimitExceeded, execution_id: str, function: str) -> Answer:
@@ -229,21 +285,29 @@ def _foreign_problem(error: Exception) -> Problem | None:
     if not isinstance(status, int) or not hasattr(error, "detail") or not 400 <= status <= 599:
         return None
     headers = getattr(error, "headers", None)
-    extensions = getattr(error, "ext", None)
-    return Problem(
+    problem = Problem(
         status,
         getattr(error, "title", None),
         getattr(error, "detail", None),
         type=getattr(error, "type", None) or "about:blank",
         headers=headers if isinstance(headers, Mapping) else None,
-        **(extensions if isinstance(extensions, dict) else {}),
     )
+    extensions = getattr(error, "ext", None)
+    problem.extensions = dict(extensions) if isinstance(extensions, Mapping) else {}
+    if isinstance(instance := getattr(error, "instance", None), str):
+        problem.extensions["instance"] = instance
+    return problem
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
     """Return the Retry-After of a refusal in seconds (RFC 9110, section 10.2.3); a date is left to the policy."""
     value = next((item for name, item in headers.items() if name.lower() == "retry-after"), "")
-    return float(value) if value.strip().isdigit() else None
+    value = value.strip()
+    return float(value) if value.isascii() and value.isdigit() else None
+
+
+def _readable(member: Any) -> Any:
+    return member.encode("utf-8", "backslashreplace").decode() if isinstance(member, str) else member
 
 
 _ANSWERS: dict[type, Callable[[Any, str, str], Answer]] = {
@@ -252,6 +316,7 @@ _ANSWERS: dict[type, Callable[[Any, str, str], Answer]] = {
     Retry: _retry,
     TimeLimitExceeded: _timeout,
     InvalidReply: _reply,
+    _Exit: _exit,
     Unavailable: _unavailable,
     FuncatronError: _wiring,
 }

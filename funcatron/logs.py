@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+
+import msgspec
 
 from funcatron.execution import LogLine
 from funcatron.redact import redact_text
@@ -22,7 +25,10 @@ _current: ContextVar[Capture | None] = ContextVar("funcatron_capture", default=N
 
 
 class Capture:
-    """The log of one attempt; ``write`` is given batches of lines, at the latest every second while lines come."""
+    """The log of one attempt; ``write`` is given batches of lines, at the latest every second while lines come.
+
+    Any thread may add to it.
+    """
 
     def __init__(self, write: Callable[[Sequence[LogLine]], None], *, attempt: int, redacted: Sequence[str]) -> None:
         self._write = write
@@ -31,25 +37,31 @@ class Capture:
         self._lines: list[LogLine] = []
         self._count = 0
         self._flushed = time.monotonic()
+        self._lock = threading.Lock()
 
     def add(self, record: logging.LogRecord, message: str) -> None:
         """Keep one record; past the 10,000th, none."""
-        self._count += 1
-        if self._count > MOST_LINES:
-            return
-        if self._count == MOST_LINES:
-            message = f"the log is full: only the first {MOST_LINES} lines of an attempt are kept"
         text = redact_text(message[:LONGEST_MESSAGE], self._redacted)
-        self._lines.append(LogLine(record.created, record.levelname.lower(), record.name, text, self._attempt))
-        if len(self._lines) >= FLUSH_LINES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        line = LogLine(record.created, record.levelname.lower(), record.name, text, self._attempt)
+        with self._lock:
+            self._count += 1
+            if self._count > MOST_LINES:
+                return
+            if self._count == MOST_LINES:
+                said = f"the log is full: only the first {MOST_LINES} lines of an attempt are kept"
+                line = msgspec.structs.replace(line, message=said)
+            self._lines.append(line)
+            due = len(self._lines) >= FLUSH_LINES or time.monotonic() - self._flushed >= FLUSH_SECONDS
+        if due:
             self.flush()
 
     def flush(self) -> None:
         """Hand over what has been kept since the last time."""
-        lines, self._lines = self._lines, []
-        self._flushed = time.monotonic()
-        if lines:
-            self._write(lines)
+        with self._lock:
+            lines, self._lines = self._lines, []
+            self._flushed = time.monotonic()
+            if lines:
+                self._write(lines)
 
 
 class _CaptureHandler(logging.Handler):
@@ -60,12 +72,14 @@ class _CaptureHandler(logging.Handler):
         _current.set(None)  # what the store itself logs is not captured again
         try:
             capture.add(record, self.format(record))
+        except Exception:  # noqa: BLE001 - as every logging.Handler: what cannot be logged stops nobody
+            self.handleError(record)
         finally:
             _current.set(capture)
 
 
 def install() -> None:
-    """Put the capturing handler on the root logger, once per process."""
+    """Put the capturing handler on the root logger, unless it is there."""
     root = logging.getLogger()
     if not any(isinstance(handler, _CaptureHandler) for handler in root.handlers):
         handler = _CaptureHandler()
@@ -75,9 +89,11 @@ def install() -> None:
 
 @contextlib.contextmanager
 def capturing(capture: Capture) -> Iterator[None]:
-    """Capture everything logged in this context (and in threads and tasks that inherit it)."""
+    """Capture everything logged in this context (and in threads and tasks that inherit it); flushed at the end."""
+    install()  # again: Celery, for one, empties the root logger when it sets up its own logging
     token = _current.set(capture)
     try:
         yield
     finally:
         _current.reset(token)
+        capture.flush()

@@ -35,6 +35,7 @@ class Function:
     binder: Binder
     replies: Replies
     is_async: bool
+    is_generator: bool = False
     openstack: Callable[[], Any] | None = None
 
     @property
@@ -140,7 +141,8 @@ def _function(
         handler=handler,
         binder=binder,
         replies=replies,
-        is_async=_is_async(handler),
+        is_async=_is_a(handler, inspect.iscoroutinefunction) or _is_a(handler, inspect.isasyncgenfunction),
+        is_generator=_is_a(handler, inspect.isgeneratorfunction),
     ), []
 
 
@@ -182,11 +184,10 @@ def import_handler(target: str) -> Any:
     raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
 
 
-def _is_async(handler: Any) -> bool:
-    """Whether a handler has to be called on the event loop."""
+def _is_a(handler: Any, kind: Callable[[Any], bool]) -> bool:
+    """Whether a handler is a function of this kind, or an object whose ``__call__`` is one."""
     unwrapped = handler.func if isinstance(handler, functools.partial) else handler
-    candidates = (unwrapped, type(unwrapped).__dict__.get("__call__"))
-    return any(inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c) for c in candidates)
+    return kind(unwrapped) or kind(getattr(type(unwrapped), "__call__", None))  # noqa: B004 - the function, not whether
 
 
 def _check_triggers(operation: Operation) -> list[tuple[str, str]]:

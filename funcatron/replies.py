@@ -2,14 +2,16 @@
 
 Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
 or async generator (streamed), and, so that a connexion handler runs unchanged, a response object of starlette or
-connexion.
+connexion, and connexion's ``NoContent``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any
+import re
+import sys
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -19,11 +21,18 @@ from funcatron.errors import FuncatronError, Violation
 from funcatron.invocation import Result
 from funcatron.schemas import SchemaValidator, compile_schema
 from funcatron.spec.operation import Operation, Reply
+from funcatron.streams import Stream
 
 __all__ = ["InvalidReply", "Replies"]
 
 PROBLEM_JSON = "application/problem+json"
 EVENT_STREAM = "text/event-stream"
+EMPTY = frozenset({204, 205, 304})
+"""Statuses whose answers have no content (RFC 9110, section 15)."""
+
+BYTES = (bytes, bytearray, memoryview)
+_PLAIN = frozenset({dict, list, str, int, float, bool})
+_LINE_END = re.compile("\r\n|\n|\r")
 
 
 class InvalidReply(FuncatronError):
@@ -48,7 +57,7 @@ class Replies:
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
-        value, status, headers, content_type = _unpack(returned)
+        value, status, headers, content_type, retry_after = _unpack(returned)
         if status is None:
             status = 204 if value is None else 200
         reply = self._operation.reply(status)
@@ -56,14 +65,14 @@ class Replies:
         body = self._body(value, content_type)
         if self._validate and reply is not None:
             self._check(reply, status, content_type, value, body, headers)
-        if value is None and not body:
-            content_type = None
+        streamed = isinstance(body, Stream)
         return Result(
-            value=value if isinstance(body, bytes) else None,
+            value=None if streamed else value,
             status=status,
             headers=headers,
             body=body,
-            content_type=content_type,
+            content_type=content_type if streamed or body or value is not None else None,
+            retry_after=retry_after,
         )
 
     def _infer(self, reply: Reply | None, status: int, value: Any) -> str:
@@ -73,6 +82,8 @@ class Replies:
             types = self._types[status] = tuple(reply.content) if reply is not None else ()
         if len(types) == 1 and "*" not in types[0]:
             return types[0]
+        if value is None:
+            return next(filter(is_json, types), "")
         wanted = _kind(value)
         if not types:
             return wanted
@@ -89,32 +100,31 @@ class Replies:
         )
 
     def _body(self, value: Any, content_type: str) -> Any:
-        if isinstance(value, (AsyncIterable, Iterator)) and not isinstance(value, (str, bytes)):
-            return _stream(value, content_type)
-        if value is None and not is_json(content_type):
+        if value is None:
             return b""
-        if isinstance(value, (bytes, bytearray, memoryview)):
+        if isinstance(value, BYTES):
             return bytes(value)
-        if is_json(content_type):
-            try:
-                return b"" if value is None else encode_json(value)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise InvalidReply(f"the answer does not serialise: {error}") from error
-        if isinstance(value, str):
-            return value.encode("utf-8", "surrogatepass")
+        if type(value) not in _PLAIN and isinstance(value, (AsyncIterable, Iterator)):
+            return Stream(value, event_chunk if content_type.startswith(EVENT_STREAM) else chunk)
+        try:
+            if is_json(content_type):
+                return encode_json(value)
+            if isinstance(value, str):
+                return value.encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidReply(f"the answer does not serialise: {error}") from error
         raise InvalidReply(f"a {type(value).__name__} cannot be sent as {content_type}: return str or bytes")
 
     def _check(
         self, reply: Reply, status: int, content_type: str, value: Any, body: Any, headers: Mapping[str, str]
     ) -> None:
-        violations = [
-            Violation(f"/header/{name}", "is required")
-            for name in reply.required_headers
-            if name not in {key.lower() for key in headers}
-        ]
-        if isinstance(body, bytes) and body and is_json(content_type):
+        violations = []
+        if reply.required_headers:
+            given = {name.lower() for name in headers}
+            violations = [Violation(f"/header/{n}", "is required") for n in sorted(reply.required_headers - given)]
+        if isinstance(body, bytes) and status not in EMPTY and is_json(content_type):
             validator = self._validator(reply, status, content_type)
-            if validator is not None and not validator.is_valid(value):
+            if validator is not None and (isinstance(value, BYTES) or not validator.is_valid(value)):
                 violations += self._violations(validator, body)
         if violations:
             listed = "; ".join(f"{v.pointer}: {v.message}" for v in violations[:5])
@@ -124,7 +134,7 @@ class Replies:
     def _violations(validator: SchemaValidator, body: bytes) -> list[Violation]:
         """Judge what goes over the wire: a datetime or a dataclass is valid once it is encoded."""
         try:
-            sent = decode_json(body)
+            sent = decode_json(body) if body else None
         except msgspec.DecodeError as error:
             return [Violation("/body", f"is not JSON: {error}")]
         return [] if validator.is_valid(sent) else validator.violations(sent, "/body")
@@ -140,47 +150,65 @@ class Replies:
         return self._validators[key]
 
 
-def _unpack(returned: Any) -> tuple[Any, int | None, dict[str, str], str | None]:
-    """Return value, status, headers and content type of any return form."""
+Unpacked: TypeAlias = tuple[Any, int | None, dict[str, str], str | None, float | None]
+"""Value, status, headers, content type, seconds to wait before trying again."""
+
+
+def _unpack(returned: Any) -> Unpacked:
+    """Take any return form apart."""
     if type(returned) is tuple:
-        return _unpack_tuple(returned)
-    if isinstance(returned, Result):
+        value, status, headers = _unpack_tuple(returned)
+    elif isinstance(returned, Result):
         value = returned.value if returned.value is not None else (returned.body or None)
-        return value, returned.status, dict(returned.headers), returned.content_type or _content_type(returned.headers)
-    if hasattr(returned, "status_code") and hasattr(returned, "headers"):
-        return _unpack_response(returned)
-    return returned, None, {}, None
+        status, headers = _status(returned.status), dict(returned.headers)
+        return value, status, headers, returned.content_type or _content_type(headers), returned.retry_after
+    else:
+        value, status, headers = returned, None, {}
+    if hasattr(value, "status_code") and hasattr(value, "headers"):
+        return _unpack_response(value, status, headers)
+    if _is_no_content(value):
+        value = None
+    return value, status, headers, _content_type(headers), None
 
 
-def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, dict[str, str], str | None]:
+def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, dict[str, str]]:
     value, *rest = returned or (None,)
     status, headers = None, {}
-    match rest:
-        case []:
-            pass
-        case [Mapping() as given]:
-            headers = dict(given)
-        case [given]:
-            status = _status(given)
-        case [given, given_headers]:
-            status = None if given is None else _status(given)
-            headers = dict(given_headers or {})
-        case _:
-            raise InvalidReply("a tuple must be (value, status), (value, headers) or (value, status, headers)")
-    headers = {str(name): str(item) for name, item in headers.items()}
-    return value, status, headers, _content_type(headers)
+    try:
+        match rest:
+            case []:
+                pass
+            case [Mapping() as given]:
+                headers = dict(given)
+            case [given]:
+                status = _status(given)
+            case [given, given_headers]:
+                status = None if given is None else _status(given)
+                headers = dict(given_headers or {})
+            case _:
+                raise ValueError
+    except (TypeError, ValueError):
+        said = "a tuple must be (value, status), (value, headers) or (value, status, headers)"
+        raise InvalidReply(said) from None
+    return value, status, {str(name): str(item) for name, item in headers.items()}
 
 
 def _status(given: Any) -> int:
     status = getattr(given, "value", given)
-    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
-        raise InvalidReply(f"{given!r} is not an HTTP status: return (value, status) with a number from 100 to 599")
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise InvalidReply(f"{given!r} is not an HTTP status: return (value, status) with a number from 200 to 599")
     return int(status)
 
 
-def _unpack_response(response: Any) -> tuple[Any, int | None, dict[str, str], str | None]:
-    """Read a starlette Response or a ConnexionResponse; a streaming one keeps its iterator."""
-    headers = {str(name): str(item) for name, item in dict(response.headers or {}).items()}
+def _is_no_content(value: Any) -> bool:
+    """Whether this is connexion's ``NoContent``; connexion is not imported unless the handler did."""
+    connexion = sys.modules.get("connexion.datastructures")
+    return connexion is not None and value is connexion.NoContent
+
+
+def _unpack_response(response: Any, status: int | None, more: dict[str, str]) -> Unpacked:
+    """Read a response of starlette or connexion; a streaming one keeps its iterator, a file is read as it is sent."""
+    headers = {str(name): str(item) for name, item in dict(response.headers or {}).items()} | more
     content_type = (
         _content_type(headers) or getattr(response, "content_type", None) or getattr(response, "media_type", None)
     )
@@ -188,51 +216,56 @@ def _unpack_response(response: Any) -> tuple[Any, int | None, dict[str, str], st
     body: Any = getattr(response, "body_iterator", None)
     if body is None:
         body = getattr(response, "body", None)
-    if isinstance(body, str):
-        body = body.encode()
-    elif body is not None and not isinstance(body, (bytes, bytearray, memoryview, AsyncIterable, Iterator)):
-        body = encode_json(body)
-        content_type = content_type or "application/json"
-    return body or b"", response.status_code, headers, content_type
+    if body is None and (path := getattr(response, "path", None)) is not None:
+        body = _File(path)
+    return body, status or _status(response.status_code), headers, content_type, None
+
+
+class _File(Iterator[bytes]):
+    """A file's content in pieces; opened here, so that a file that is not there is an error of the handler's."""
+
+    def __init__(self, path: Any) -> None:
+        self._file = Path(path).open("rb")  # noqa: SIM115 - closed with the stream
+
+    def __next__(self) -> bytes:
+        if piece := self._file.read(65_536):
+            return piece
+        raise StopIteration
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _content_type(headers: Mapping[str, str]) -> str | None:
-    return next((item for name, item in headers.items() if name.lower() == "content-type"), None)
+    return next((item for name, item in headers.items() if name.lower() == "content-type"), None) if headers else None
 
 
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "text/plain"
-    if isinstance(value, (bytes, bytearray, memoryview, AsyncIterable, Iterator)):
+    if isinstance(value, (*BYTES, AsyncIterable, Iterator)):
         return "application/octet-stream"
     return "application/json"
 
 
-async def _stream(source: Any, content_type: str) -> AsyncIterator[bytes]:
-    chunk = _event_chunk if content_type.startswith(EVENT_STREAM) else _chunk
-    if isinstance(source, AsyncIterable):
-        async for item in source:
-            yield chunk(item)
-        return
-    from funcatron.calls import in_thread
-
-    done = object()
-    while (item := await in_thread(lambda: next(source, done))) is not done:
-        yield chunk(item)
-
-
-def _chunk(item: Any) -> bytes:
+def chunk(item: Any) -> bytes:
+    """Return one chunk of a stream: text and bytes as they are, other values as a line of JSON."""
     if isinstance(item, str):
         return item.encode()
-    return item if isinstance(item, bytes) else encode_json(item)
+    return bytes(item) if isinstance(item, BYTES) else encode_json(item) + b"\n"
 
 
-def _event_chunk(item: Any) -> bytes:
+def event_chunk(item: Any) -> bytes:
     """Write one server-sent event (HTML, section 9.2): a mapping's id, event, retry and data, or data alone."""
     fields = item if isinstance(item, Mapping) and "data" in item else {"data": item}
-    lines: list[str] = []
-    lines += [f"{name}: {fields[name]}" for name in ("id", "event", "retry") if fields.get(name) is not None]
+    lines = [
+        f"{name}: {_LINE_END.sub(' ', str(fields[name]))}"
+        for name in ("id", "event", "retry")
+        if fields.get(name) is not None
+    ]
     data = fields["data"]
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=str)
-    lines += [f"data: {line}" for line in text.splitlines() or [""]]
+    if isinstance(data, BYTES):
+        data = bytes(data).decode("utf-8", "replace")
+    text = data if isinstance(data, str) else encode_json(data).decode()
+    lines += [f"data: {line}" for line in _LINE_END.split(text)]
     return ("\n".join(lines) + "\n\n").encode()

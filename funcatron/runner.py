@@ -23,12 +23,12 @@ from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.logs import Capture, capturing, install
 from funcatron.ports import Ending, ExecutionStore
+from funcatron.redact import is_credential
 from funcatron.registry import Function, Registry
 
 __all__ = ["Runner"]
 
 logger = logging.getLogger("funcatron.runner")
-MOST_STREAMED = 16 * 1024 * 1024
 FINAL_FAILURES = frozenset({"invalid"})
 
 
@@ -71,8 +71,7 @@ class Runner:
             problem = Problem(404, "Unknown function", str(error)).to_json()
             return self._finish(started, Ending(change="fail", problem=problem, failure="infrastructure"))
         result = await self._attempt(function, started)
-        ending = await _ending(function, started, result)
-        return self._finish(started, ending)
+        return self._finish(started, _ending(function, started, result))
 
     async def adopt(
         self,
@@ -89,12 +88,16 @@ class Runner:
         """
         function = self._registry.get(function_name)
         refused: InvalidInput | None = positional_refusal(args) if args else None
-        stored = dict(kwargs)
+        stored = {}
         if refused is None:
             try:
                 stored = encode_input(function.binder.from_call(kwargs))
             except InvalidInput as error:
                 refused = error
+            except TypeError as error:
+                refused = InvalidInput([Violation("", str(error))])
+        if refused is not None:
+            stored = encode_input(kwargs, strict=False)
         record = Execution(
             id=task_id, function=function_name, trigger="celery", queue=queue, input=stored, created_at=time.time()
         )
@@ -158,16 +161,14 @@ class Runner:
         with capturing(capture):
             try:
                 invocation = self._invocation(function, execution)
-            except (InvalidInput, UnknownFunction) as error:
-                result = refusal(error, execution.id, execution.function)
-            else:
-                result = await self._invoker.invoke(function, invocation)
-        capture.flush()
-        return result
+            except (InvalidInput, ValueError, TypeError) as error:  # the latter where the record is not ours
+                return refusal(error, execution.id, execution.function)
+            return await self._invoker.invoke(function, invocation)
 
     def _invocation(self, function: Function, execution: Execution) -> Invocation:
         given = decode_input(execution.input)
         arguments = function.binder.check(given, media_type=execution.headers.get("content-type"))
+        principal = None if execution.principal is None else msgspec.convert(execution.principal, Principal)
         left = None if execution.deadline is None else execution.deadline - time.time()
 
         def progress(done: int, total: int | None, note: str | None) -> None:
@@ -185,8 +186,10 @@ class Runner:
             attempt=execution.attempt,
             deadline=None if left is None else time.monotonic() + left,
             headers=execution.headers,
-            principal=None if execution.principal is None else msgspec.convert(execution.principal, Principal),
+            principal=principal,
+            extras={} if principal is None else {"user": principal.id},
             progress=progress,
+            streaming=False,
         )
 
     def _log(self, execution_id: str, lines: Any) -> None:
@@ -204,16 +207,14 @@ class Runner:
         return after
 
 
-async def _ending(function: Function, execution: Execution, result: Result) -> Ending:
+def _ending(function: Function, execution: Execution, result: Result) -> Ending:
     """Decide how an attempt ended: what the lifecycle table is asked for."""
-    try:
-        stored = await stored_result(result)
-    except ValueError as error:
-        result = refusal(Problem(500, "Invalid response", str(error)), execution.id, execution.function)
-        stored = await stored_result(result)
+    stored = stored_result(result)
     if result.ok:
         return Ending(change="succeed", result=stored)
-    problem = result.value if result.failure is not None else _problem_of(function, result, stored)
+    problem = stored.body if result.failure is not None else None
+    if not isinstance(problem, dict):
+        problem = _problem_of(function, result, stored)
     failure: Failure = result.failure or "handler"  # type: ignore[assignment]
     return _failed(function, execution, problem, failure, result, stored)
 
@@ -244,37 +245,23 @@ def _failed(
     return Ending(change="retry", problem=problem, failure=failure, due_at=time.time() + delay)
 
 
-async def stored_result(result: Result) -> StoredResult:
-    """Return a Result in the form that a record keeps; a stream is read to its end (16 MiB at most, ValueError)."""
-    body = result.body
-    if not isinstance(body, bytes):
-        chunks, size = [], 0
-        async for chunk in body:
-            size += len(chunk)
-            if size > MOST_STREAMED:
-                raise ValueError(f"the streamed answer is larger than {MOST_STREAMED} bytes")
-            chunks.append(chunk)
-        body = b"".join(chunks)
-    headers = dict(result.headers)
+def stored_result(result: Result) -> StoredResult:
+    """Return a Result that is not a stream in the form that a record keeps: no credentials, no cookies."""
+    headers = {name: value for name, value in result.headers.items() if not is_credential(name)}
+    kept = StoredResult(status=result.status, headers=headers, content_type=result.content_type)
+    body: bytes = result.body
+    bare = (result.content_type or "").partition(";")[0].strip().lower()
     if not body:
-        return StoredResult(status=result.status, headers=headers, content_type=result.content_type)
-    bare = (result.content_type or "").split(";")[0]
-    if bare == "application/json" or bare.endswith("+json"):
-        try:
-            value = decode_json(body)
-        except msgspec.DecodeError:
-            pass
-        else:
-            return StoredResult(status=result.status, headers=headers, content_type=result.content_type, body=value)
-    if bare.startswith("text/"):
-        try:
-            return StoredResult(
-                status=result.status, headers=headers, content_type=result.content_type, body=body.decode()
-            )
-        except UnicodeDecodeError:
-            pass
-    encoded = base64.b64encode(body).decode()
-    return StoredResult(status=result.status, headers=headers, content_type=result.content_type, base64=encoded)
+        return kept
+    try:
+        if bare == "application/json" or bare.endswith("+json"):
+            if (value := decode_json(body)) is not None:
+                return msgspec.structs.replace(kept, body=value)
+        elif bare.startswith("text/"):
+            return msgspec.structs.replace(kept, body=body.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    return msgspec.structs.replace(kept, base64=base64.b64encode(body).decode())
 
 
 def positional_refusal(args: Sequence[Any]) -> InvalidInput:

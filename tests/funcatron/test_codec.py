@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers, UploadFile
 
@@ -188,7 +188,6 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(texts.filter(bool), values))
 def test_a_record_gives_the_arguments_again(arguments: dict[str, Any]) -> None:
     stored = encode_input(arguments)
