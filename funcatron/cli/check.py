@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from funcatron.cli.console import counted, note, print_json
-from funcatron.cli.options import json_option, read_settings, settings_options, specs_argument
+from funcatron.cli.options import json_option, settings_options, specs_argument
 from funcatron.errors import Mistake, SpecError
-from funcatron.settings import Settings
 
 if TYPE_CHECKING:
     from funcatron.registry import Function
@@ -26,7 +25,7 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
 
     Each is shown with its file, line and JSON Pointer. Exit code 1 where there is any; warnings do not count.
     """
-    mistakes, warnings, functions = examine(specs, read_settings(given))
+    mistakes, warnings, functions = examine(specs, given)
     if as_json:
         print_json({"mistakes": [_as_json(mistake) for mistake in mistakes], "warnings": list(warnings)})
     else:
@@ -38,24 +37,24 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
     return int(bool(mistakes))
 
 
-def examine(specs: Sequence[str], settings: Settings) -> tuple[list[Mistake], list[str], int]:
+def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[str], int]:
     """Return the mistakes, the warnings and the number of functions that are right."""
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application, names_an_application
     from funcatron.spec.document import load
 
     mistakes: list[Mistake] = []
     readable = []
     for spec in specs:
         try:
-            load(spec)
+            if not names_an_application(spec):
+                load(spec)
             readable.append(spec)
         except SpecError as error:
             mistakes += error.mistakes
     if not readable:
         return mistakes, [], 0
-    application = Funcatron(*readable, settings=settings)
     try:
-        registry = application.registry
+        registry = application(readable, given).registry
     except SpecError as error:
         return [*mistakes, *error.mistakes], [], 0
     return mistakes, [line for function in registry for line in warnings_of(function)], len(registry)

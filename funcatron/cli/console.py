@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,35 +25,54 @@ STYLES = {
     "cancelled": "magenta",
 }
 
+NARROWEST = 100
+"""Columns below which a table is not squeezed: it runs over the edge, where a terminal breaks its lines."""
+
 
 def print_json(value: Any) -> None:
     """Write one JSON document."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """Write a table: framed and fitted on a terminal, whole cells in aligned columns elsewhere."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, cut: Sequence[str] = ()) -> None:
+    """Write a table: fitted on a terminal (see ``framed``), whole cells in aligned columns elsewhere."""
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(framed(columns, rows, title=title))
+        Console(width=max(NARROWEST, get_terminal_size().columns)).print(framed(columns, rows, cut=cut))
         return
     widths = [max(len(line[i]) for line in [columns, *rows]) for i in range(len(columns))]
     for line in [columns, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def framed(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
-    """Return the table as rich draws it; a cell that names a state has its colour."""
+def framed(columns: Sequence[str], rows: Sequence[Sequence[str]], *, cut: Sequence[str] = ()) -> Table:
+    """Return the table as rich draws it; a cell that names a state has its colour.
+
+    Where the terminal is too narrow, the columns named in ``cut`` are cut; without any, all but the first are folded.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(column.lower(), overflow="fold", no_wrap=number == 0)
+        table.add_column(
+            column, overflow="fold", no_wrap=column not in cut if cut else number == 0, min_width=len(column)
+        )
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        cells = zip(columns, row, strict=True)
+        table.add_row(
+            *(
+                Text(
+                    cell,
+                    style=STYLES.get(cell, ""),
+                    no_wrap=column in cut or None,
+                    overflow="ellipsis" if cut else None,
+                )
+                for column, cell in cells
+            )
+        )
     return table
 
 

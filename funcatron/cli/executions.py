@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args
@@ -23,7 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PAGE = 100
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-COLUMNS = ("ID", "FUNCTION", "TRIGGER", "STATE", "ATTEMPT", "CREATED", "SECONDS", "WHAT")
+COLUMNS = ("ID", "STATE", "FUNCTION", "TRIGGER", "ATTEMPT", "AGE", "WHAT")
+CUT = ("FUNCTION", "WHAT")
 
 
 class When(click.ParamType[float]):
@@ -114,7 +115,7 @@ def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
     if as_json:
         print_json(executions)
     else:
-        print_table(COLUMNS, [_row(execution) for execution in executions])
+        print_table(COLUMNS, [_row(execution) for execution in executions], cut=CUT)
 
 
 @command.command()
@@ -250,35 +251,39 @@ def _watch(records: Records, wanted: Filter, limit: int) -> None:
     if not console.is_terminal:
         raise click.UsageError("--watch needs a terminal; without it the list can be asked for again and again.")
     limit = min(limit, max(1, console.height - 4))
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             rows = [_row(execution) for execution in _first(records, wanted, limit)]
-            live.update(framed(COLUMNS, rows), refresh=True)
+            live.update(framed(COLUMNS, rows, cut=CUT), refresh=True)
             time.sleep(1)
 
 
 def _row(execution: dict[str, Any]) -> tuple[str, ...]:
-    duration = execution["duration"]
     return (
         execution["id"],
+        execution["state"],
         execution["function"],
         execution["trigger"],
-        execution["state"],
         str(execution["attempt"]),
-        execution["created_at"][:19].replace("T", " "),
-        "" if duration is None else f"{duration:.2f}",
+        _age(time.time() - datetime.fromisoformat(execution["created_at"]).timestamp()),
         _what(execution),
     )
 
 
+def _age(seconds: float) -> str:
+    """Return an age in its largest unit: ``5s``, ``12m``, ``3h``, ``8d``."""
+    unit = next((name for name in "dhm" if seconds >= UNITS[name]), "s")
+    return f"{max(0, seconds) // UNITS[unit]:.0f}{unit}"
+
+
 def _what(execution: dict[str, Any]) -> str:
-    """Return the most telling line: how far it is, or why it failed."""
+    """Return the most telling: why it failed, how far it is, how long it took."""
     if problem := execution["problem"]:
         return str(problem.get("detail") or problem.get("title") or "")
     if execution["state"] == "running" and (progress := execution["progress"]):
         total = f"/{progress['total']}" if progress.get("total") else ""
         return f"{progress['done']}{total} {progress.get('note') or ''}".rstrip()
-    return ""
+    return "" if execution["ended_at"] is None or execution["duration"] is None else f"in {execution['duration']:.2f} s"
 
 
 def _compact(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from funcatron.cli.console import print_json, print_table
-from funcatron.cli.options import json_option, read_settings, specs_argument
+from funcatron.cli.options import json_option, specs_argument
 
 if TYPE_CHECKING:
     from funcatron.registry import Function
@@ -21,9 +21,9 @@ COLUMNS = ("FUNCTION", "ROUTE", "MODE", "TRIGGERS", "HANDLER")
 @json_option
 def command(specs: Sequence[str], as_json: bool) -> None:
     """List the functions of documents: route, mode, triggers, handler."""
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application
 
-    registry = Funcatron(*specs, settings=read_settings({})).registry
+    registry = application(specs, {}).registry
     if as_json:
         print_json([_as_json(function) for function in registry])
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from funcatron.cli.console import log_to_stderr, print_json
-from funcatron.cli.options import json_option, read_settings, settings_options
+from funcatron.cli.options import json_option, settings_options
 from funcatron.event import CloudEvent
 
 if TYPE_CHECKING:
@@ -61,11 +61,10 @@ def command(spec: str, function: str, given_input: Any, later: bool, event: Any,
         raise click.UsageError("--async and --event exclude each other.")
     if not isinstance(given_input, dict):
         raise click.BadParameter("the arguments are a JSON object", param_hint="--input")
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application
 
-    settings = read_settings(given)
-    log_to_stderr(settings.log_level)
-    app = Funcatron(spec, settings=settings)
+    app = application([spec], given)
+    log_to_stderr(app.settings.log_level)
     app.registry.get(function)
     if event is not None:
         return asyncio.run(_publish(app, function, event))

@@ -82,12 +82,17 @@ def _metavar(kind: Any) -> str | None:
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
-    """Read the settings, those given on the command line first; takes out of ``given`` what is no setting."""
+    """Read the settings, those given on the command line first."""
+    return load_settings(given_settings(given), folder=Path.cwd())
+
+
+def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are settings and that were given."""
     names = {field.name for field in msgspec.structs.fields(Settings)}
-    return load_settings({name: value for name, value in given.items() if name in names}, folder=Path.cwd())
+    return {name: value for name, value in given.items() if name in names and value is not None}
 
 
 specs_argument = click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
-"""One or more OpenAPI documents: files or URLs."""
+"""One or more OpenAPI documents, files or URLs; or ``module:name`` of a Funcatron."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")

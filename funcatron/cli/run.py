@@ -29,18 +29,17 @@ def command(specs: Sequence[str], reloading: bool, mock: Literal["all", "missing
     Nothing has to be set up: messages and records are kept in one SQLite file, unless a broker and a store are named.
     Ctrl-C lets what runs come to its end, then exits with 0.
     """
-    settings = read_settings(given)
     if reloading:
-        return _run_reloading(specs, settings)
-    from funcatron.app import Funcatron
+        return _run_reloading(specs, read_settings(given))
+    from funcatron.cli.application import application
     from funcatron.cli.starting import serve
 
     if mock is None:
-        return serve(Funcatron(*specs, settings=settings), "run")
+        return serve(application(specs, given), "run")
     from funcatron.cli.mock import mock_handlers
 
-    documents = Funcatron(*specs, settings=settings).documents
-    return serve(Funcatron(*specs, settings=settings, handlers=mock_handlers(documents, mock)), "run")
+    handlers = mock_handlers(application(specs, given).documents, mock)
+    return serve(application(specs, given, handlers=handlers), "run")
 
 
 def _run_reloading(specs: Sequence[str], settings: Settings) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from funcatron.cli.options import COMMON, HTTP, read_settings, settings_options, specs_argument
+from funcatron.cli.options import COMMON, HTTP, settings_options, specs_argument
 
 
 @click.command("serve")
@@ -15,7 +15,7 @@ from funcatron.cli.options import COMMON, HTTP, read_settings, settings_options,
 @settings_options(*HTTP, *COMMON)
 def command(specs: Sequence[str], **given: Any) -> int:
     """Serve HTTP alone: what is called later waits for a worker elsewhere."""
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application
     from funcatron.cli.starting import serve
 
-    return serve(Funcatron(*specs, settings=read_settings(given)), "serve")
+    return serve(application(specs, given), "serve")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from funcatron.cli.options import COMMON, read_settings, settings_options, specs_argument
+from funcatron.cli.options import COMMON, settings_options, specs_argument
 
 
 @click.command("triggers")
@@ -15,7 +15,7 @@ from funcatron.cli.options import COMMON, read_settings, settings_options, specs
 @settings_options("shutdown_timeout", *COMMON)
 def command(specs: Sequence[str], **given: Any) -> int:
     """Listen to queues and keep the clock, and look after what is on record: retries, lost workers, old records."""
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application
     from funcatron.cli.starting import serve
 
-    return serve(Funcatron(*specs, settings=read_settings(given)), "triggers")
+    return serve(application(specs, given), "triggers")

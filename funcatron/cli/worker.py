@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from funcatron.cli.options import COMMON, WORKER, read_settings, settings_options, specs_argument
+from funcatron.cli.options import COMMON, WORKER, settings_options, specs_argument
 
 
 @click.command("worker")
@@ -15,7 +15,7 @@ from funcatron.cli.options import COMMON, WORKER, read_settings, settings_option
 @settings_options(*WORKER, *COMMON)
 def command(specs: Sequence[str], **given: Any) -> int:
     """Run executions alone: those that HTTP, triggers and Celery clients have queued."""
-    from funcatron.app import Funcatron
+    from funcatron.cli.application import application
     from funcatron.cli.starting import serve
 
-    return serve(Funcatron(*specs, settings=read_settings(given)), "worker")
+    return serve(application(specs, given), "worker")

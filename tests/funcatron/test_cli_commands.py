@@ -230,3 +230,62 @@ def test_what_is_no_event(run: Run) -> None:
     code, out, err = run("invoke", "openapi.yaml", "things.counted", "--event", '{"id": "1"}')
     assert (code, out) == (1, "")
     assert {error["pointer"] for error in json.loads(err)["errors"]} >= {"/event/source", "/event/type"}
+
+
+APPLICATION = """\
+from funcatron import Funcatron
+
+app = Funcatron("openapi.yaml", handlers={"things.text": lambda word: word})
+
+@app.service("word")
+def word():
+    yield "from a service"
+
+nothing = None
+"""
+
+
+@pytest.fixture
+def made(project: Path) -> Iterator[None]:
+    (project / "made.py").write_text(APPLICATION)
+    (project / "broken.py").write_text("1 / 0\n")
+    yield
+    for name in ("made", "broken"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("made")
+def test_an_application_brings_its_handlers_and_services(run: Run) -> None:
+    assert run("check", "made:app")[::2] == (0, "4 functions, no mistakes\n")
+    assert run("invoke", "made:app", "things.text")[:2] == (0, "from a service\n")
+    assert len(json.loads(run("functions", "made:app", "--json")[1])) == 4
+
+
+@pytest.mark.usefixtures("made")
+def test_an_application_takes_the_settings_of_the_command_line(run: Run, project: Path) -> None:
+    given = '{"thingId": 1, "body": {}}'
+    code, _, err = run("invoke", "made:app", "things.change", "--input", given, "--async", "--data-dir", "elsewhere")
+    assert code == 0, err
+    assert (project / "elsewhere" / "funcatron.db").exists()
+    assert not (project / ".funcatron").exists()
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("made:nothing", "made:nothing is no Funcatron: made.nothing is NoneType"),
+        ("made:other", "made:other is no Funcatron"),
+        ("unmade:app", "unmade cannot be imported: ModuleNotFoundError: No module named 'unmade'"),
+        ("broken:app", "broken cannot be imported: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_is_no_application(run: Run, spec: str, message: str) -> None:
+    code, _, err = run("functions", spec)
+    assert code == 1
+    assert err.startswith(f"Error: {message}")
+
+
+@pytest.mark.usefixtures("made")
+def test_an_application_stands_alone(run: Run) -> None:
+    assert run("functions", "made:app", "openapi.yaml")[0] == 2

@@ -1,0 +1,56 @@
+"""From what the command line names to an application: documents, or a Funcatron that a module has made."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+import msgspec
+
+from funcatron.app import Funcatron
+from funcatron.cli.options import given_settings, read_settings
+from funcatron.errors import FuncatronError
+from funcatron.registry import Handlers
+
+__all__ = ["application", "names_an_application"]
+
+
+def application(specs: Sequence[str], given: Mapping[str, Any], *, handlers: Handlers | None = None) -> Funcatron:
+    """Return the application of these documents, or the one that ``module:name`` is, with the settings ``given``.
+
+    A Funcatron that a module has made keeps its own handlers, services and middleware; settings of the command line
+    take the place of its own. Raises SpecError, SettingsError, FuncatronError.
+    """
+    settings = read_settings(given)
+    if not any(names_an_application(spec) for spec in specs):
+        return Funcatron(*specs, settings=settings, handlers=handlers)
+    if len(specs) > 1 or handlers is not None:
+        raise click.UsageError("An application stands alone: no other documents beside it, no mocks.")
+    made = _imported(specs[0])
+    chosen = {name: getattr(settings, name) for name in given_settings(given)}
+    made.settings = msgspec.structs.replace(made.settings, **chosen)
+    return made
+
+
+def names_an_application(spec: str) -> bool:
+    """Whether this is ``package.module:name``, and not a document."""
+    return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", spec) is not None
+
+
+def _imported(spec: str) -> Funcatron:
+    module, _, name = spec.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(import_module(module), name, None)
+    except FuncatronError:
+        raise
+    except Exception as error:  # a user's module may raise anything while it is imported
+        raise FuncatronError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Funcatron):
+        raise FuncatronError(f"{spec} is no Funcatron: {module}.{name} is {type(found).__name__}")
+    return found
