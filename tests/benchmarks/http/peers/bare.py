@@ -1,0 +1,46 @@
+"""A bare ASGI callable: it decodes, it encodes, and it checks nothing. No framework can cost less than this."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def app() -> ASGIApp:
+    return serve
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["path"] == "/orders":
+        await answer(send, 201, {"id": 42, **orjson.loads(await body(receive))})
+    else:
+        n = parse_qs(scope["query_string"]).get(b"n", [b"1"])[0]
+        await answer(send, 200, {"message": "hello " + scope["path"].rpartition("/")[2], "n": int(n)})
+
+
+async def body(receive: Receive) -> bytes:
+    content = b""
+    while True:
+        message = await receive()
+        content += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return content
+
+
+async def answer(send: Send, status: int, value: object) -> None:
+    content = orjson.dumps(value)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

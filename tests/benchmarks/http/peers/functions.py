@@ -1,0 +1,16 @@
+"""funcatron: the contract, its handlers, and the settings as they come."""
+
+from __future__ import annotations
+
+from funcatron.app import Funcatron
+from funcatron.settings import Settings
+from tests.benchmarks.http.contract import DOCUMENT
+
+
+def checked() -> Funcatron:
+    """As it comes: responses are validated."""
+    return Funcatron(DOCUMENT, settings=Settings())
+
+
+def unchecked() -> Funcatron:
+    return Funcatron(DOCUMENT, settings=Settings(validate_responses=False))

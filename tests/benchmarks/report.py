@@ -1,0 +1,99 @@
+"""Tables for people (Markdown) and JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan
+
+from tests.benchmarks.samples import Summary
+
+__all__ = ["by_case", "delivered", "started_after", "table"]
+
+Cell = Callable[[Summary], str]
+EMPTY = "-"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; all columns but the first are aligned to the right."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(_line(line, widths) for line in [lines[0], rule, *lines[1:]])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
+
+
+def by_case(summaries: Sequence[Summary], cases: Mapping[str, str], versions: Mapping[str, str], cell: Cell) -> str:
+    """Return a table of subjects by cases; ``cases`` and ``versions`` are titles and versions, in the order to show."""
+    found = {(summary.subject, summary.case): summary for summary in summaries}
+    rows = [
+        [
+            _named(subject, version),
+            *(cell(found[subject, case]) if (subject, case) in found else EMPTY for case in cases),
+        ]
+        for subject, version in versions.items()
+    ]
+    return table(["", *cases.values()], rows)
+
+
+def ratio(summary: Summary) -> str:
+    """Return the ratio to the baseline, and its extremes if there was more than one round."""
+    spread = f" [{_number(summary.lowest)}..{_number(summary.highest)}]" if summary.rounds > 1 else ""
+    return f"{_number(summary.ratio)}{spread}"
+
+
+def microseconds(summary: Summary) -> str:
+    """Return the processor time of an operation and, aside, the rate."""
+    return f"{summary.cpu:.0f} us, {summary.rate:,.0f}/s"
+
+
+def thousands(summary: Summary) -> str:
+    """Return instructions."""
+    return f"{_number(summary.ratio)} ({summary.cpu:,.0f} k)"
+
+
+def delivered(summaries: Sequence[Summary], versions: Mapping[str, str], what: str) -> str:
+    """Return the table of one delivery case: costs, ratios and rates."""
+    head = ["", f"CPU, us/{what}", f"broker's, us/{what}", "all CPU, ratio", f"{what}s/s", "rate, ratio", "p50, ms"]
+    rows = [
+        [
+            _named(summary.subject, versions.get(summary.subject, "")),
+            f"{summary.cpu:.0f}",
+            f"{summary.broker:.0f}" if summary.broker else EMPTY,
+            ratio(summary),
+            f"{summary.rate:,.0f}",
+            _number(summary.rate_ratio),
+            _number(summary.p50),
+        ]
+        for summary in _in_order(summaries, versions)
+    ]
+    if all(isnan(summary.p50) for summary in summaries):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return table(head, rows)
+
+
+def started_after(summaries: Sequence[Summary], versions: Mapping[str, str]) -> str:
+    """Return the table of latencies from submit to start."""
+    rows = [
+        [_named(s.subject, versions.get(s.subject, "")), _number(s.p50), _number(s.p99)]
+        for s in _in_order(summaries, versions)
+    ]
+    return table(["", "p50, ms", "p99, ms"], rows)
+
+
+def _in_order(summaries: Sequence[Summary], versions: Mapping[str, str]) -> list[Summary]:
+    places = {subject: place for place, subject in enumerate(versions)}
+    return sorted(summaries, key=lambda summary: places.get(summary.subject, len(places)))
+
+
+def _named(subject: str, version: str) -> str:
+    return f"{subject} ({version})" if version else subject
+
+
+def _number(value: float) -> str:
+    if isnan(value):
+        return EMPTY
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,72 @@
+"""Ratios come from rounds that belong together, and tables show what was measured and nothing else."""
+
+from __future__ import annotations
+
+import json
+from math import isnan, nan
+
+from tests.benchmarks.report import by_case, delivered, ratio, started_after
+from tests.benchmarks.samples import Sample, summarise
+from tests.benchmarks.section import Section
+
+
+def sample(subject: str, number: int, cpu: float, *, broker: float = 0.0, rate: float = 100.0) -> Sample:
+    return Sample(subject, "get", number, cpu, rate, broker)
+
+
+def test_a_sample_is_per_operation() -> None:
+    taken = Sample.taken("ours", "get", 1, operations=1000, seconds=2.0, cpu=0.5, broker=0.1)
+    assert (taken.cpu, taken.broker, taken.rate) == (500.0, 100.0, 500.0)
+    assert taken.cost == 600.0
+    assert isnan(taken.p50)
+
+
+def test_a_ratio_pairs_the_rounds() -> None:
+    """The machine was ten times slower in the second round, for both: the ratio does not change."""
+    samples = [sample("ours", 1, 10), sample("theirs", 1, 20), sample("theirs", 2, 220), sample("ours", 2, 100)]
+    ours, theirs = summarise(samples, "ours")
+    assert ours.ratio == 1.0
+    assert (theirs.lowest, theirs.ratio, theirs.highest) == (2.0, 2.1, 2.2)
+    assert theirs.cpu == 120.0
+
+
+def test_the_broker_counts() -> None:
+    samples = [sample("ours", 1, 10), sample("theirs", 1, 30, broker=20, rate=50)]
+    assert [(summary.ratio, summary.rate_ratio) for summary in summarise(samples, "ours")] == [(1.0, 1.0), (5.0, 0.5)]
+
+
+def test_without_the_baseline_there_is_no_ratio() -> None:
+    (alone,) = summarise([sample("theirs", 1, 30)], "ours")
+    assert isnan(alone.ratio)
+    assert ratio(alone) == "-"
+
+
+def test_too_short_a_round_has_no_ratio() -> None:
+    _, theirs = summarise([sample("ours", 1, 0), sample("theirs", 1, 30)], "ours")
+    assert isnan(theirs.ratio)
+
+
+def test_tables_name_versions_and_leave_out_what_was_not_measured() -> None:
+    summaries = summarise([sample("ours", 1, 10), sample("ours", 2, 10), sample("theirs", 2, 12.5)], "ours")
+    shown = by_case(summaries, {"get": "GET", "post": "POST"}, {"ours": "x 1.0", "theirs": ""}, ratio)
+    assert shown.splitlines() == [
+        "|              |               GET | POST |",
+        "| ------------ | ----------------: | ---: |",
+        "| ours (x 1.0) | 1.00 [1.00..1.00] |    - |",
+        "| theirs       |              1.25 |    - |",
+    ]
+
+
+def test_delivery_tables_show_latency_where_there_is_one() -> None:
+    without = delivered(summarise([sample("ours", 1, 10)], "ours"), {"ours": "x 1.0"}, "task")
+    assert "p50" not in without
+    submitted = Sample("ours", "accept", 1, 10, 100, p50=1.25, p99=14.5)
+    assert "1.25 |" in delivered(summarise([submitted], "ours"), {"ours": ""}, "submit")
+    assert "| ours |    1.25 |    14.5 |" in started_after(summarise([submitted], "ours"), {"ours": ""})
+
+
+def test_a_section_is_json() -> None:
+    section = Section("http", "HTTP", "how", ("| a |",), summarise([sample("ours", 1, nan)], "ours"), {"ours": "x 1.0"})
+    assert str(section) == "## HTTP\n\nhow\n\n| a |"
+    (figures,) = json.loads(json.dumps(section.to_json(), allow_nan=False))["figures"]
+    assert (figures["subject"], figures["cpu"], figures["rate"]) == ("ours", None, 100.0)

@@ -1,0 +1,58 @@
+"""The benchmarks still run, from the command line to the figures. What the figures are is nobody's assertion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.benchmarks.http.instructions import installed
+from tests.benchmarks.http.peers import PEERS
+from tests.benchmarks.processes import ROOT, environment
+
+pytestmark = pytest.mark.slow
+
+
+def run(part: str, figures: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--only", part, "--json", str(figures)]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(figures.read_text())
+    for section in report["sections"].values():
+        assert section["title"] in done.stdout
+        assert all(figure["subject"] in done.stdout for figure in section["figures"])
+    return report
+
+
+def test_http(tmp_path: Path, required_in_ci: Callable[[str], NoReturn]) -> None:
+    sections = run("http", tmp_path / "figures.json")["sections"]
+    measured = sections["http"]
+    assert {(figure["subject"], figure["case"]) for figure in measured["figures"]} == {
+        (peer.title, case) for peer in PEERS for case in peer.cases
+    }
+    assert all("not installed" not in version for version in measured["versions"].values())
+    if not installed():
+        required_in_ci("valgrind is not installed")
+    get, post = (figure["cpu"] for figure in sections["instructions"]["figures"])
+    assert 10 < get < post  # thousands of instructions of a bare ASGI callable
+
+
+def test_delivery(tmp_path: Path, required_in_ci: Callable[[str], NoReturn]) -> None:
+    sections = run("delivery", tmp_path / "figures.json")["sections"]
+    assert set(sections) == {"accept", "execute", "start"}
+    subjects = {figure["subject"] for section in sections.values() for figure in section["figures"]}
+    assert "funcatron, SQLite" in subjects
+    if shutil.which("redis-server") is None:
+        assert "redis-server is not installed" in sections["accept"]["method"]
+        required_in_ci("redis-server is not installed")
+    assert {figure["subject"] for figure in sections["execute"]["figures"]} == {
+        "funcatron, SQLite",
+        "Celery, Redis, solo",
+        "Celery, Redis, prefork 2",
+    }
