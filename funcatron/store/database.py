@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from funcatron.store.opening import connect, is_ours, migrate, unavailable
+from funcatron.store.opening import begin, connect, is_ours, migrate, unavailable
 from funcatron.store.syncing import Syncer
 
 __all__ = ["Database"]
@@ -95,7 +95,7 @@ class Database:
             connection = None
             try:
                 connection = self._prepared(durable=on_disk == "now")
-                connection.execute("begin immediate")
+                begin(connection)
                 yield connection
                 connection.execute("commit")
                 if on_disk == "now":
@@ -124,8 +124,7 @@ class Database:
         self._renew()
         connection = self._writer
         if connection is None:
-            connection = self._writer = connect(self.path)
-            self._durable = True
+            connection = self._opened()
         elif connection.in_transaction:  # an exception hit between two lines of ``write``
             connection.execute("rollback")
         if durable != self._durable:
@@ -162,13 +161,20 @@ class Database:
                 return
             with self._pooling:
                 self._disconnect()
-            connection = connect(self.path)
+            connection = self._opened()
             try:
                 migrate(connection, self.path)
             except BaseException:
-                connection.close()
+                with self._pooling:
+                    self._disconnect()
                 raise
-            self._writer, self._durable, self._inode = connection, True, self._identity()
+            self._inode = self._identity()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = self._writer = connect(self.path)
+        connection.execute("pragma busy_timeout=0")  # ``begin`` waits
+        self._durable = True
+        return connection
 
     def _identity(self) -> tuple[int, int] | None:
         try:

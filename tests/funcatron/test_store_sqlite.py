@@ -346,9 +346,11 @@ def test_a_damaged_file_is_unavailable(store: SQLiteStore, file: Path) -> None:
         store.list(ExecutionQuery(limit=1000))
 
 
-def test_a_file_locked_for_too_long_is_unavailable(store: SQLiteStore, file: Path) -> None:
+def test_a_file_locked_for_too_long_is_unavailable(
+    store: SQLiteStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.create([])
-    store._database._writer.execute("pragma busy_timeout=50")  # type: ignore[union-attr]
+    monkeypatch.setattr("funcatron.store.opening.BUSY_TIMEOUT", 0.05)
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("begin immediate")
         with pytest.raises(Unavailable, match=r"database is locked .*another process keeps it locked"):
