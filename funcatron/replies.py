@@ -218,6 +218,8 @@ def _unpack_response(response: Any, status: int | None, more: dict[str, str]) ->
         body = getattr(response, "body", None)
     if body is None and (path := getattr(response, "path", None)) is not None:
         body = _File(path)
+    if isinstance(body, str):
+        body = body.encode()  # it is encoded already, JSON too
     return body, status or _status(response.status_code), headers, content_type, None
 
 
