@@ -55,7 +55,8 @@ class Program:
 
     def __init__(self, arguments: Sequence[str], folder: Path, port: int | None, extra: Mapping[str, str]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{port or 9}"
+        self.port = port or 9  # the discard port: a part without HTTP is asked for nothing
+        self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
         self.log = folder / f"{arguments[0]}-{len(list(folder.glob('*.log')))}.log"
         command = [sys.executable, "-m", "funcatron.cli", *arguments]
