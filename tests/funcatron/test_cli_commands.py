@@ -50,7 +50,7 @@ paths:
   /a/{id}:
     get:
       operationId: things.text
-      x-funcatron: {mode: async}
+      x-funcatron: {mode: async, concurrency: 2}
       parameters:
         - {name: id, in: path, required: true, schema: {type: string}}
         - {name: id, in: query, schema: {type: string}}
@@ -131,11 +131,12 @@ def test_check_warns_of_what_may_surprise(run: Run, project: Path) -> None:
     assert code == 0
     assert [line.partition("#")[2] for line in out.splitlines()] == [
         "/paths/~1a~1{id}/get: two arguments would be called id; the query parameter is id_query",
+        "/paths/~1a~1{id}/get: concurrency is read, but this version does not keep to it",
         "/paths/~1a~1{id}/get: things.text is answered with 202, and the document does not say so",
     ]
     assert all(line.startswith("warning: ") for line in out.splitlines())
     assert err == "1 function, no mistakes\n"
-    assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 2
+    assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 3
 
 
 def test_functions_as_a_table(run: Run) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,12 @@ def written(default: Any) -> str:
 def test_every_setting_is_documented_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| \S", (DOCS / "settings.md").read_text(), re.MULTILINE)
     assert rows == [(field.name, written(field.default)) for field in msgspec.structs.fields(Settings)]
+
+
+def test_every_key_of_x_funcatron_is_documented() -> None:
+    schema = json.loads((files("funcatron_openapi") / "x-funcatron.schema.json").read_text())
+    rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "x-funcatron.md").read_text(), re.MULTILINE)
+    assert rows == list(schema["properties"])
 
 
 def test_option_help_is_of_settings() -> None:
