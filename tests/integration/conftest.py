@@ -150,13 +150,13 @@ class Site:
     def states(self) -> Counter[str]:
         return Counter(self.store.counts())
 
-    def dead(self, queue: str) -> list[dict[str, Any]]:
+    def dead(self, queue: str) -> list[Any]:
         """Return the letters in ``<queue>.dead`` of the embedded broker."""
         import sqlite3
 
         with sqlite3.connect(self.file) as connection:
             rows = connection.execute("select payload from message where queue = ? order by id", (f"{queue}.dead",))
-            letters = [json.loads(payload) for (payload,) in rows]
+            letters = [_json_or_raw(payload) for (payload,) in rows]
         connection.close()
         return letters
 
@@ -171,6 +171,13 @@ class Site:
                 process.kill()
                 process.wait()
         self.store.close()
+
+
+def _json_or_raw(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload
 
 
 @pytest.fixture

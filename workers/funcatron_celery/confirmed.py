@@ -16,7 +16,8 @@ import amqp
 from kombu.connection import Connection
 
 from funcatron_celery.broker import connect
-from funcatron_celery.topology import dead_queue, execution_queue
+from funcatron_celery.declare import declare_if_missing
+from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue
 
 __all__ = ["ConfirmedPublisher", "Outgoing"]
 
@@ -45,6 +46,7 @@ class ConfirmedPublisher:
         self._channel: Any = None
         self._declared: set[str] = set()
         self._pending: dict[int, str] = {}
+        self._confirmed: set[str] = set()
         self._refused: set[str] = set()
         self._sequence = 0
         self._pause = 0.0
@@ -54,17 +56,17 @@ class ConfirmedPublisher:
         """Publish and wait for the confirms; returns the ids the broker has taken; the rest may be there or not."""
         if time.monotonic() < self._closed_until:
             return set()
+        for seen in (self._pending, self._confirmed, self._refused):
+            seen.clear()
         try:
             self._connect()
             self._declare({message.queue for message in messages})
             self._send(messages)
         except self._errors() as error:
             self._lost(error)
-            confirmed = {m.id for m in messages} - set(self._pending.values()) if self._pending else set()
         else:
             self._pause = 0.0
-            confirmed = {m.id for m in messages}
-        return confirmed - self._refused
+        return self._confirmed - self._refused
 
     def close(self) -> None:
         """Close the connection; the next publish opens another."""
@@ -93,20 +95,18 @@ class ConfirmedPublisher:
         self._sequence = 0
 
     def _declare(self, queues: set[str]) -> None:
+        assert self._connection is not None
         for name in queues - self._declared:
-            dead_queue(self._url, name)(self._channel).declare()
-            execution_queue(name)(self._channel).declare()
+            declare_if_missing(self._connection, dead_queue(self._url, name))
+            declare_if_missing(self._connection, execution_queue(name))
             self._declared.add(name)
 
     def _send(self, messages: Sequence[Outgoing]) -> None:
         assert self._connection is not None
-        self._pending.clear()
-        self._refused.clear()
         for message in messages:
             self._sequence += 1
             self._pending[self._sequence] = message.id
-            target = execution_queue(message.queue).name
-            self._channel.basic_publish(_encoded(message), "", target, mandatory=True)
+            self._channel.basic_publish(_encoded(message), "", message.queue + EXECUTIONS, mandatory=True)
         end = time.monotonic() + CONFIRM_TIMEOUT
         while self._pending:
             self._connection.drain_events(timeout=max(0.001, end - time.monotonic()))
@@ -115,25 +115,25 @@ class ConfirmedPublisher:
         self._pause = min(LONGEST_PAUSE, max(0.1, self._pause * 2))
         self._closed_until = time.monotonic() + self._pause
         logger.warning("publishing to the broker failed, what is on record is published later: %s", error)
-        self.close()
+        connection, self._connection, self._channel = self._connection, None, None
+        self._declared.clear()
+        if connection is not None:
+            connection.collect(socket_timeout=1.0)  # not closed: nobody may be there to say good-bye to
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        for each in self._settled(tag, multiple):
-            self._pending.pop(each, None)
+        self._confirmed.update(self._settled(tag, multiple))
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        for each in self._settled(tag, multiple):
-            refused = self._pending.pop(each, None)
-            if refused is not None:
-                self._refused.add(refused)
+        self._refused.update(self._settled(tag, multiple))
 
     def _on_return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
         self._refused.add(message.properties.get("correlation_id", ""))
         self._declared.clear()  # the queue was deleted under us
         logger.warning("the broker has no queue %s: it is declared again", routing_key)
 
-    def _settled(self, tag: int, multiple: bool) -> list[int]:
-        return [each for each in self._pending if each <= tag] if multiple else [tag]
+    def _settled(self, tag: int, multiple: bool) -> list[str]:
+        tags = [each for each in self._pending if each <= tag] if multiple else [tag]
+        return [self._pending.pop(each) for each in tags if each in self._pending]
 
 
 def _encoded(message: Outgoing) -> amqp.Message:

@@ -15,6 +15,7 @@ from funcatron.errors import Problem, Unavailable
 from funcatron.execution import Execution
 from funcatron.ports import ExecutionStore
 from funcatron_celery.broker import connect
+from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.examine import Refusal
 from funcatron_celery.topology import dead_queue
 
@@ -52,12 +53,12 @@ class DeadLetters:
 
     def _publish(self, connection: Connection, queue: str, message: Any, refusal: Refusal) -> None:
         target = dead_queue(self._url, queue)
+        declare_if_missing(connection, target)
         producer = Producer(connection.default_channel)
         producer.publish(
             _raw(message.body),
             exchange="",
             routing_key=target.name,
-            declare=[target],
             content_type=_text(message.content_type, "application/octet-stream"),
             content_encoding=_text(message.content_encoding, "binary"),
             headers={**_kept(message.headers), **_reason(queue, refusal)},

@@ -45,7 +45,7 @@ def headers(function: str, execution_id: str) -> dict[str, Any]:
         "parent_id": None,
         "argsrepr": "()",
         "kwargsrepr": "{}",
-        "origin": f"{os.getpid()}@{socket.gethostname()}",
+        "origin": _origin(os.getpid()),
         "ignore_result": None,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -59,6 +59,11 @@ def payload(execution: Execution) -> bytes:
     before, *rest = _template(execution.function, execution.queue, os.getpid())
     quoted = orjson.dumps(execution.id)[1:-1]
     return before + b"".join(quoted + part for part in rest)
+
+
+@functools.lru_cache(maxsize=1)
+def _origin(pid: int) -> str:
+    return f"{pid}@{socket.gethostname()}"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -19,8 +19,10 @@ from celery.worker import consumer, state
 
 from funcatron.errors import Unavailable
 from funcatron_celery.dead import DeadLetters, record_refusal
+from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.envelope import MARK
 from funcatron_celery.examine import Call, Refusal, examine
+from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue, is_amqp
 
 __all__ = ["Consumer"]
 
@@ -68,8 +70,23 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             worker_options={**(worker_options or {}), **quiet},
             **kwargs,
         )
-        self._dead = DeadLetters(app.conf.broker_write_url or app.conf.broker_url, app.conf.broker_transport_options)
+        self._broker_url: str = app.funcatron.settings.broker_url
+        self._dead = DeadLetters(self._broker_url, app.conf.broker_transport_options)
         self._largest = 4 * app.funcatron.settings.max_message
+
+    def connect(self) -> Any:
+        """Connect and make the queues that are missing; those that exist are taken as they are."""
+        connection = super().connect()
+        queues = self.app.amqp.queues
+        if is_amqp(self._broker_url):
+            for name in [name for name in queues.consume_from if not name.endswith(EXECUTIONS)]:
+                declare_if_missing(connection, dead_queue(self._broker_url, name))
+                if name + EXECUTIONS not in queues.consume_from:  # -Q names the door alone
+                    queues.select_add(execution_queue(name))
+        for queue in queues.consume_from.values():
+            declare_if_missing(connection, queue)
+            queue.no_declare = True
+        return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
@@ -139,7 +156,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         names = self.app.amqp.queues.consume_from
         if queue not in names:
             queue = info.get("exchange") if info.get("exchange") in names else self.app.conf.task_default_queue
-        return str(queue).removesuffix(".executions")
+        return str(queue).removesuffix(EXECUTIONS)
 
 
 def wait_for_messages(

@@ -55,6 +55,7 @@ class QueueTrigger:
         self._url: str = settings.get("url") or config.broker_url
         self._largest = 4 * config.max_message
         self._dead = DeadLetters(self._url, {"confirm_publish": True} if is_amqp(self._url) else {})
+        self._beat_at = 0.0
         self._told = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -122,7 +123,8 @@ class QueueTrigger:
                         continue
 
     def _beat(self, connection: Connection) -> None:
-        if connection.supports_heartbeats and connection.heartbeat:
+        if time.monotonic() >= self._beat_at and connection.supports_heartbeats:
+            self._beat_at = time.monotonic() + HEARTBEAT / 4
             connection.heartbeat_check()
 
     def _take(self, connection: Connection, message: Any, publish: Publish) -> None:

@@ -19,6 +19,7 @@ from kombu.entity import Exchange, Queue
 
 __all__ = [
     "DEAD",
+    "EXECUTIONS",
     "consumed_queues",
     "dead_queue",
     "door_queue",

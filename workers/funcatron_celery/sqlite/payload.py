@@ -59,8 +59,20 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """Return kombu's message dict. Raises ValueError for what is not one."""
-    message = kombu_loads(payload.decode()) if b'"__type__"' in payload else orjson.loads(payload)
+    """Return kombu's message dict, its body unpacked. Raises ValueError for what is not one."""
+    try:
+        message = kombu_loads(payload.decode()) if b'"__type__"' in payload else orjson.loads(payload)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, RecursionError) as error:  # of kombu's own types
+        raise ValueError(f"not a message: {error}") from error
     if not isinstance(message, dict) or not isinstance(message.get("properties"), dict):
         raise ValueError("not a message: an object with properties is wanted")
+    properties = message["properties"]
+    message["body"] = _unpacked(message.get("body"), properties.get("body_encoding"))
+    properties["body_encoding"] = None
     return message
+
+
+def _unpacked(body: Any, encoding: Any) -> str | bytes:
+    if not isinstance(body, str) or encoding not in (None, "utf-8", "base64"):
+        raise ValueError("not a message: the body must be text, or bytes in base64")
+    return base64.b64decode(body, validate=True) if encoding == "base64" else body
