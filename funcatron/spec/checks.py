@@ -120,7 +120,7 @@ def _paths(survey: Survey) -> Iterator[Finding]:
         if re.search(r"[{}]", TEMPLATE.sub("", path)):
             yield Finding((section, path), "the braces of the path do not match")
         shape = TEMPLATE.sub("{}", path)
-        # 3.0.3 section 4.7.8.2: such paths are identical. 2.0 does not say so, but no method can be there twice.
+        # 3.0.3 section 4.7.8.1: such paths are identical. 2.0 does not say so, but no method can be there twice.
         methods = ["*"] if survey.version >= (3, 0) else [m for m in survey.dialect.methods if m in fields]
         twins = {shapes[shape, method] for method in methods if (shape, method) in shapes}
         for twin in sorted(twins):

@@ -24,7 +24,7 @@ def lower_for_connexion(document: Document) -> dict[str, Any]:
     """Return a small OpenAPI 3.0 document; each operation's operationId is its ``Operation.name``.
 
     Path parameters are renamed to what the router can deliver (see ``route_names``); fixed paths stand before
-    templates, so that they match first (OpenAPI 3.0.3 section 4.7.8.2).
+    templates, so that they match first (OpenAPI 3.0.3 section 4.7.8.1).
     """
     paths: dict[str, dict[str, Any]] = {}
     routed = [operation for operation in document.operations if operation.route is not None]

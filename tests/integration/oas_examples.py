@@ -1,0 +1,162 @@
+"""Documents that no one here wrote: those of the npm package @readme/oas-examples.
+
+The package is fetched by ``npm pack`` once and kept in the user's cache folder.
+``python -m tests.integration.oas_examples`` writes ``docs/openapi-examples.md`` from what happens to each document.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from funcatron.errors import SpecError
+from funcatron.spec.document import load
+
+VERSION = "8.2.2"
+PACKAGE = f"@readme/oas-examples@{VERSION}"
+PAGE = Path(__file__).parents[2] / "docs" / "openapi-examples.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a document is refused: the sentence of the specification, and every place that breaks it."""
+
+    sentence: str
+    places: Sequence[str]
+
+
+_SECURITY = Refusal(
+    "Security Requirement Object (3.0.3, section 4.7.30): “Each name MUST correspond to a security scheme which is "
+    "declared in the Security Schemes under the Components Object.” The document declares none.",
+    (
+        "/paths/~1cache/get/security/0/api_key",
+        "/paths/~1status~1302/get/security/0/api_key",
+        "/paths/~1status~1204/get/security/0/api_key",
+    ),
+)
+_DEFAULT = (
+    "Schema Object (3.0.3, section 4.7.24.1), `default`: “Unlike JSON Schema, the value MUST conform to the defined "
+    "type for the Schema Object defined at the same level.”"
+)
+_NULL = Refusal(
+    f"{_DEFAULT} These are `null` and not `nullable`.",
+    (
+        "/paths/~1anything~1strings/post/requestBody/content/application~1json/schema/properties/"
+        "default (null)/default",
+        "/paths/~1anything~1numbers/post/requestBody/content/application~1json/schema/properties/"
+        "integer (default null)/default",
+        "/paths/~1anything~1numbers/post/requestBody/content/application~1json/schema/properties/"
+        "number (default null)/default",
+        "/paths/~1anything~1arrays/post/requestBody/content/application~1json/schema/properties/"
+        "array<string> (with overall `null` default)/default",
+    ),
+)
+_QUOTED = Refusal(
+    f"{_DEFAULT} These are strings where the type is a number.",
+    tuple(f"/paths/~1anything~1oas-formats/parameters/{index}/schema/default" for index in range(4)),
+)
+_NO_RESPONSE = Refusal(
+    "Responses Object (3.0.3, section 4.7.16): “The Responses Object MUST contain at least one response code.”",
+    ("/paths/~1hoot/post/responses",),
+)
+
+REFUSED: Mapping[str, Refusal] = {
+    "3.0/json/openapi-workshop/post.json": _NO_RESPONSE,
+    "3.0/json/response-http-behavior.json": _SECURITY,
+    "3.0/json/schema-types.json": _NULL,
+    "3.0/json/schema-validation.json": _QUOTED,
+    "3.0/yaml/response-http-behavior.yaml": _SECURITY,
+    "3.0/yaml/schema-types.yaml": _NULL,
+    "3.0/yaml/schema-validation.yaml": _QUOTED,
+}
+"""Every document of the package that is not served, by its path in it."""
+
+
+class Unreachable(Exception):
+    """The package cannot be had here."""
+
+
+def fetch() -> Path:
+    """Return the package's folder, fetched if it is not in the cache. Raises Unreachable with the reason."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funcatron-tests"
+    folder = cache / f"oas-examples-{VERSION}"
+    if folder.is_dir():
+        return folder
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unreachable("npm is not installed")
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        try:
+            subprocess.run([npm, "pack", PACKAGE], cwd=work, capture_output=True, text=True, check=True, timeout=120)
+        except subprocess.TimeoutExpired:
+            raise Unreachable(f"npm pack {PACKAGE} took too long") from None
+        except subprocess.CalledProcessError as error:
+            raise Unreachable(f"npm pack {PACKAGE} failed: {error.stderr[-500:]}") from None
+        (archive,) = Path(work).glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(work, filter="data")
+        try:
+            (Path(work) / "package").rename(folder)
+        except OSError:  # another test run was quicker
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def documents(package: Path) -> list[str]:
+    """Return the paths of all 2.0 and 3.0 documents in the package, sorted."""
+    files = (file for version in ("2.0", "3.0") for file in (package / version).rglob("*"))
+    return sorted(str(file.relative_to(package)) for file in files if file.suffix in (".json", ".yaml"))
+
+
+def page(package: Path) -> str:
+    """Return ``docs/openapi-examples.md``."""
+    names = documents(package)
+    served, refused = [], []
+    for name in names:
+        try:
+            document = load(package / name)
+        except SpecError as error:
+            refused.append(_refused_row(name, error))
+        else:
+            served.append(f"| `{name}` | {document.title} | {len(document.operations)} |")
+    return "\n".join(
+        [
+            "# Real documents",
+            "",
+            f"The npm package `@readme/oas-examples` ({VERSION}) holds documents that others wrote to try tools with. "
+            f"Of its {len(names)} OpenAPI 2.0 and 3.0 documents {len(served)} are served; {len(refused)} are refused "
+            "for what the specification forbids.",
+            "`tests/integration/test_oas_examples.py` holds this page to the code; "
+            "`python -m tests.integration.oas_examples` writes it.",
+            "",
+            "## Refused",
+            "",
+            *[line for row in refused for line in row],
+            "## Served",
+            "",
+            "Each loads, connexion accepts what it is lowered to, and every schema of a parameter, a body, a response "
+            "and a header compiles.",
+            "",
+            "| document | title | operations |",
+            "|---|---|---|",
+            *served,
+            "",
+        ]
+    )
+
+
+def _refused_row(name: str, error: SpecError) -> list[str]:
+    places = [f"- line {m.line}, `{m.pointer}`: {m.message}" for m in error.mistakes]
+    return [f"### `{name}`", "", REFUSED[name].sentence, "", *places, ""]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(fetch()), encoding="utf-8")
