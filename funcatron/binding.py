@@ -1,7 +1,7 @@
 """Arguments: from what a call carries to what a handler's signature names, the same on every door.
 
-At load, ``bind`` joins an operation's parameters to a handler's signature and lists every mistake. At call time the
-Binder checks the arguments (defaults filled in, all violations at once) and makes the handler's keyword arguments.
+At load, ``funcatron.signatures`` joins an operation's parameters to a handler's signature. At call time the Binder
+checks the arguments (defaults filled in, all violations at once) and makes the handler's keyword arguments.
 
 Arguments are keyed by *argument name*: the parameter's name in snake_case, with the location appended where two would
 be the same. A signature may use that name, the document's own spelling, or connexion's.
@@ -9,30 +9,28 @@ be the same. A signature may use that name, the document's own spelling, or conn
 
 from __future__ import annotations
 
-import inspect
 import keyword
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from funcatron.errors import InvalidInput, Violation
 from funcatron.event import CloudEvent
-from funcatron.loading import Loader, loader_for
+from funcatron.expressions import point
+from funcatron.loading import Loader
 from funcatron.schemas import SchemaValidator, compile_schema
-from funcatron.spec.operation import Media, Operation, Parameter
-from funcatron.types import MISSING, Handler, Location
+from funcatron.spec.operation import Operation, Parameter
+from funcatron.types import MISSING, Location
 
-__all__ = ["Binder", "argument_name", "bind"]
+__all__ = ["Binder", "Plan", "Slot", "argument_name", "find_media", "is_json"]
 
-RESERVED = frozenset({"context", "event"})
-CONNEXION_EXTRAS = frozenset({"user", "token_info", "context_"})
 CONNEXION_DETAILS = frozenset({"user", "token_info"})
 """What connexion gives to a handler that takes everything (``**kwargs``)."""
-_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
-"""OpenAPI 3.0.3 section 4.7.12.2: header parameters of these names shall be ignored."""
-_FILE_FORMATS = frozenset({"binary", "base64"})
+
+MOST_MEDIA_TYPES = 64
+_SCALARS = (str, int, float, bool, type(None))
 
 
 def argument_name(name: str) -> str:
@@ -49,14 +47,8 @@ def argument_name(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) else name
 
 
-def _spellings(name: str) -> list[str]:
-    """Return every way a signature may spell a parameter: ours, the document's, connexion's two."""
-    sanitized = re.sub(r"^[^a-zA-Z_]+", "", re.sub(r"[^0-9a-zA-Z_]", "", re.sub(r"\[(?!])", "_", name)))
-    return [argument_name(name), name, sanitized, argument_name(name) + "_"]
-
-
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
     """One parameter with what checking it takes."""
 
     name: str
@@ -66,25 +58,50 @@ class _Slot:
     validator: SchemaValidator
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a signature wants: keyword to argument name, and which extras by name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a signature wants.
+
+    ``keywords`` maps the handler's keywords to argument names; ``body_keyword`` is the one of the body; ``extras``,
+    ``services`` and ``unpacked`` (members of a form) are wanted by name, ``everything`` by ``**kwargs``; ``absent``
+    holds what is passed for what a call may leave out and the signature has no default for; with ``empty_body`` that
+    is ``{}`` for the body.
+    """
 
     keywords: Mapping[str, str]
-    body_keyword: str | None
-    context: bool
-    event: bool
-    extras: tuple[str, ...]
-    services: tuple[str, ...]
-    unpacked: tuple[str, ...]
-    everything: bool
+    body_keyword: str | None = None
+    context: bool = False
+    event: bool = False
+    extras: frozenset[str] = frozenset()
+    services: tuple[str, ...] = ()
+    unpacked: tuple[str, ...] = ()
+    everything: bool = False
+    absent: Mapping[str, None]
+    empty_body: bool = False
+
+
+class Checked(dict[str, Any]):
+    """Checked arguments; ``loaded`` is the body in the type that the handler's annotation asks for, if any."""
+
+    __slots__ = ("loaded",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: Any = MISSING
 
 
 class Binder:
     """Checks what a call of one function carries, and makes its handler's keyword arguments."""
 
     def __init__(
-        self, operation: Operation, plan: _Plan, slots: tuple[_Slot, ...], body_name: str | None, loader: Loader | None
+        self,
+        operation: Operation,
+        plan: Plan,
+        slots: tuple[Slot, ...],
+        *,
+        body_name: str | None,
+        loader: Loader | None,
+        field_defaults: dict[str, Any],
     ) -> None:
         self.operation = operation
         self.services = plan.services
@@ -96,10 +113,13 @@ class Binder:
         self._plan = plan
         self._slots = slots
         self._names = {slot.name for slot in slots} | ({body_name} if body_name else set())
-        self._by_spelling = _spellings_of(slots, body_name)
-        self._bodies: dict[str, SchemaValidator | None] = {}
+        self._by_spelling = spellings_of(slots, body_name)
+        self._bodies: dict[str | None, SchemaValidator | None] = {}
         self._loader = loader
-        self._field_defaults = _field_defaults(operation)
+        self._field_defaults = field_defaults
+        self._taken = frozenset(plan.keywords.values())
+        body = operation.body
+        self._unpacks = bool(plan.unpacked) or (body is not None and body.unpacked and plan.everything)
 
     def check(self, arguments: Mapping[str, Any], *, media_type: str | None = None) -> dict[str, Any]:
         """Return the arguments with defaults filled in, all of them valid.
@@ -107,13 +127,13 @@ class Binder:
         ``media_type`` chooses among the body's schemas; the first one that is JSON is taken without it. Raises
         InvalidInput that names every violation.
         """
-        checked: dict[str, Any] = {}
+        checked = Checked()
         violations: list[Violation] = []
         for slot in self._slots:
             value = arguments.get(slot.name, MISSING)
             if value is MISSING:
                 if slot.default is not MISSING:
-                    checked[slot.name] = deepcopy(slot.default)
+                    checked[slot.name] = _fresh(slot.default)
                 elif slot.parameter.required:
                     violations.append(Violation(slot.pointer, "is required"))
                 continue
@@ -121,14 +141,14 @@ class Binder:
             if not slot.validator.is_valid(value):
                 violations += slot.validator.violations(value, slot.pointer)
         if self.body_argument is not None:
-            violations += self._check_body(arguments.get(self.body_argument, MISSING), checked, media_type)
+            value = arguments.get(self.body_argument, MISSING)
+            violations += self._check_body(self.body_argument, value, checked, media_type)
         if violations:
             raise InvalidInput(violations)
         return checked
 
-    def _check_body(self, value: Any, checked: dict[str, Any], media_type: str | None) -> list[Violation]:
-        body, name = self.operation.body, self.body_argument
-        assert name is not None
+    def _check_body(self, name: str, value: Any, checked: Checked, media_type: str | None) -> list[Violation]:
+        body = self.operation.body
         if self._field_defaults and (value is MISSING or isinstance(value, Mapping)):
             value = deepcopy(self._field_defaults) | dict(value or {})
         if value is MISSING:
@@ -139,28 +159,30 @@ class Binder:
             text = _text(value)
             if text is value or not validator.is_valid(text):
                 return validator.violations(text, "/body")
-        if self._loader is not None:
-            return self._loader.violations(value, "/body")
+        if self._loader is not None and value is not None:
+            checked.loaded, violations = self._loader.load(value, "/body")
+            return violations
         return []
 
     def body_validator(self, media_type: str | None) -> SchemaValidator | None:
         """Return the validator of the body in this media type, None where any content goes; compiled on first use."""
+        try:
+            return self._bodies[media_type]
+        except KeyError:
+            pass
         body = self.operation.body
-        if body is None:
-            return None
-        key = find_media(body.content, media_type)
-        if key is None:
-            return None
-        if key not in self._bodies:
-            schema = body.content[key].schema
-            self._bodies[key] = compile_schema(self.operation.document, schema, direction="request") if schema else None
-        return self._bodies[key]
+        key = None if body is None else find_media(body.content, media_type)
+        schema = None if body is None or key is None else body.content[key].schema
+        validator = compile_schema(self.operation.document, schema, direction="request") if schema else None
+        if len(self._bodies) < MOST_MEDIA_TYPES:  # the names come from clients
+            self._bodies[media_type] = validator
+        return validator
 
     def from_call(self, members: Mapping[str, Any]) -> dict[str, Any]:
         """Return the checked arguments of a call by name: a Celery call's kwargs, ``input`` of ``POST /executions``.
 
-        Members are named as in the document or in snake_case, the body is the member ``body``. What names nothing is
-        a violation.
+        Members are named as in the document or in snake_case, the body is the member ``body``. What names nothing, or
+        what was named before, is a violation.
         """
         arguments: dict[str, Any] = {}
         unknown: list[Violation] = []
@@ -168,7 +190,9 @@ class Binder:
             name = self._by_spelling.get(member)
             if name is None:
                 known = ", ".join(sorted(self._names)) or "none"
-                unknown.append(Violation(f"/{member}", f"is not an argument of this function; known are: {known}"))
+                unknown.append(Violation(_place(member), f"is not an argument of this function; known are: {known}"))
+            elif name in arguments:
+                unknown.append(Violation(_place(member), f"is given twice: it is another name of {name}"))
             else:
                 arguments[name] = value
         try:
@@ -217,148 +241,57 @@ class Binder:
     ) -> dict[str, Any]:
         """Return the handler's keyword arguments; ``arguments`` must have been checked."""
         plan = self._plan
-        keywords = {key: arguments[name] for key, name in plan.keywords.items() if name in arguments}
+        keywords: dict[str, Any] = dict(plan.absent)
+        if plan.empty_body and self._loader is None and plan.body_keyword is not None:
+            keywords[plan.body_keyword] = {}
+        for key, name in plan.keywords.items():
+            if name in arguments:
+                keywords[key] = arguments[name]
         if plan.everything:
-            taken = set(plan.keywords.values())
-            keywords |= {name: value for name, value in arguments.items() if name not in taken}
-        body = arguments.get(self.body_argument) if self.body_argument else None
-        if self._loader is not None and plan.body_keyword and body is not None:
-            body = keywords[plan.body_keyword] = self._loader.load(body)
-        elif plan.body_keyword and plan.body_keyword not in keywords:
-            keywords[plan.body_keyword] = None
-        if isinstance(body, Mapping):
-            self._unpack(body, keywords)
+            keywords |= {name: value for name, value in arguments.items() if name not in self._taken}
+        if self._loader is not None:
+            self._load(arguments, keywords)
+        elif self._unpacks:
+            self._unpack(arguments.get(self.body_argument or ""), keywords)
         if plan.context:
             keywords["context"] = context
         if plan.event:
             keywords["event"] = event
-        for name, value in extras.items():
-            if name in plan.extras or (plan.everything and name in CONNEXION_DETAILS):
-                keywords[name] = value
+        if extras and (plan.extras or plan.everything):
+            for name, value in extras.items():
+                if name in plan.extras or (plan.everything and name in CONNEXION_DETAILS):
+                    keywords[name] = value
         keywords.update(services)
         return keywords
 
-    def _unpack(self, body: Mapping[str, Any], keywords: dict[str, Any]) -> None:
+    def _load(self, arguments: Mapping[str, Any], keywords: dict[str, Any]) -> None:
+        """Hand over the body in its type: as it was loaded when it was checked, anew where that was handed over."""
+        body = arguments.get(self.body_argument or "")
+        if self._loader is None or body is None:
+            return
+        loaded: Any = MISSING
+        if isinstance(arguments, Checked):
+            loaded, arguments.loaded = arguments.loaded, MISSING
+        if loaded is MISSING:
+            loaded, violations = self._loader.load(body, "/body")
+            if violations:
+                raise InvalidInput(violations)
+        keywords[self._plan.body_keyword or ""] = loaded
+
+    def _unpack(self, body: Any, keywords: dict[str, Any]) -> None:
         """Hand over a form's members as connexion does: files by name and not in the body, all of 2.0's by name."""
         plan, described = self._plan, self.operation.body
-        keywords |= {name: body[name] for name in plan.unpacked if name in body}
-        if described is None:
+        if not isinstance(body, Mapping):
             return
-        if described.unpacked and plan.everything:
+        keywords |= {name: body[name] for name in plan.unpacked if name in body}
+        if described is not None and described.unpacked and plan.everything:
             keywords.pop(self.body_argument or "", None)
             keywords |= dict(body)
-        elif plan.unpacked and plan.body_keyword is not None and self._loader is None and not described.unpacked:
+        elif plan.body_keyword is not None and not (described is not None and described.unpacked):
             keywords[plan.body_keyword] = {name: item for name, item in body.items() if name not in plan.unpacked}
 
 
-def bind(operation: Operation, handler: Handler, services: Collection[str]) -> tuple[Binder | None, list[str]]:
-    """Join an operation and a handler's signature; returns the Binder, or None and every mistake in words."""
-    mistakes: list[str] = []
-    slots, body_name = _name_arguments(operation, mistakes)
-    try:
-        signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        signature = inspect.Signature([inspect.Parameter("everything", inspect.Parameter.VAR_KEYWORD)])
-    plan = _match(operation, signature, slots, body_name, services, mistakes)
-    loader = None
-    if plan.body_keyword is not None:
-        loader, complaint = loader_for(handler, plan.body_keyword)
-        if complaint:
-            mistakes.append(complaint)
-    if mistakes:
-        return None, mistakes
-    return Binder(operation, plan, slots, body_name, loader), []
-
-
-def _name_arguments(operation: Operation, mistakes: list[str]) -> tuple[tuple[_Slot, ...], str | None]:
-    body_name = None
-    if operation.body is not None:
-        body_name = argument_name(operation.body.name)
-    elif operation.route is None or operation.extension.triggers:
-        body_name = "body"  # an event's data, where the document describes no body
-    taken = {body_name} if body_name else set()
-    slots = []
-    order = {"path": 0, "query": 1, "header": 2, "cookie": 3}
-    for parameter in sorted(operation.parameters, key=lambda p: order[p.location]):
-        if parameter.location == "header" and parameter.name.lower() in _IGNORED_HEADERS:
-            continue
-        name = argument_name(parameter.name)
-        if name in RESERVED:
-            mistakes.append(
-                f"the {parameter.location} parameter {parameter.name!r} would be the argument {name!r}, which is "
-                f"reserved (reserved are: {', '.join(sorted(RESERVED))}); rename it"
-            )
-        if name in taken:
-            name = f"{name}_{parameter.location}"
-        taken.add(name)
-        slots.append(
-            _Slot(
-                name=name,
-                parameter=parameter,
-                pointer=f"/{parameter.location}/{_escape(parameter.name)}",
-                default=_default(operation, parameter),
-                validator=compile_schema(operation.document, parameter.schema, direction="request"),
-            )
-        )
-    return tuple(slots), body_name
-
-
-def _match(
-    operation: Operation,
-    signature: inspect.Signature,
-    slots: Iterable[_Slot],
-    body_name: str | None,
-    services: Collection[str],
-    mistakes: list[str],
-) -> _Plan:
-    by_spelling = _spellings_of(slots, None)
-    bodies = {body_name, "body", operation.body.name if operation.body else "body"} if body_name else set()
-    fields = _form_fields(operation)
-    keywords: dict[str, str] = {}
-    wanted: dict[str, list[str]] = {"extras": [], "services": [], "unpacked": []}
-    body_keyword, everything = None, False
-    flags = {"context": False, "event": False}
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            everything = True
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            continue
-        elif parameter.kind is parameter.POSITIONAL_ONLY:
-            mistakes.append(f"the handler's argument {name!r} is positional-only; arguments are passed by name")
-        elif name in flags:
-            flags[name] = True
-        elif name in by_spelling:
-            keywords[name] = by_spelling[name]
-        elif name in bodies and body_name:
-            keywords[name] = body_name
-            body_keyword = name
-        elif name in services:
-            wanted["services"].append(name)
-        elif name in CONNEXION_EXTRAS:
-            wanted["extras"].append(name)
-        elif name in fields:
-            wanted["unpacked"].append(name)
-        elif parameter.default is parameter.empty:
-            offered = [*(slot.name for slot in slots), *bodies, *fields, *services, *RESERVED]
-            mistakes.append(_unfillable(operation, name, offered))
-    return _Plan(
-        keywords,
-        body_keyword,
-        flags["context"],
-        flags["event"],
-        tuple(wanted["extras"]),
-        tuple(wanted["services"]),
-        tuple(wanted["unpacked"]),
-        everything,
-    )
-
-
-def _unfillable(operation: Operation, name: str, known: Iterable[str | None]) -> str:
-    names = ", ".join(sorted({k for k in known if k and k.isidentifier()}))
-    return f"the handler's argument {name!r} can be filled by nothing: {operation.name} offers {names}"
-
-
-def _spellings_of(slots: Iterable[_Slot], body_name: str | None) -> dict[str, str]:
+def spellings_of(slots: Iterable[Slot], body_name: str | None) -> dict[str, str]:
     """Return every accepted spelling to its argument name; exact names win over other spellings."""
     found: dict[str, str] = {}
     slots = tuple(slots)
@@ -376,31 +309,18 @@ def _spellings_of(slots: Iterable[_Slot], body_name: str | None) -> dict[str, st
     return found
 
 
-def _form_fields(operation: Operation) -> frozenset[str]:
-    """Return the members of a form that connexion hands to a handler by name: files, and all of 2.0's fields."""
-    if operation.body is None:
-        return frozenset()
-    names: set[str] = set()
-    for media_type, media in operation.body.content.items():
-        if media_type.startswith(("multipart/", "application/x-www-form-urlencoded")):
-            names |= {
-                name
-                for name, schema in _properties(operation, media).items()
-                if operation.body.unpacked or _is_file(schema) or _is_file(schema.get("items", {}))
-            }
-    return frozenset(names)
+def _spellings(name: str) -> list[str]:
+    """Return every way a signature may spell a parameter: ours, the document's, connexion's two."""
+    sanitized = re.sub(r"^[^a-zA-Z_]+", "", re.sub(r"[^0-9a-zA-Z_]", "", re.sub(r"\[(?!])", "_", name)))
+    return [argument_name(name), name, sanitized, argument_name(name) + "_"]
 
 
-def _field_defaults(operation: Operation) -> dict[str, Any]:
-    """Return the defaults of 2.0's form fields, which are parameters there."""
-    if operation.body is None or not operation.body.unpacked:
-        return {}
-    return {
-        name: schema["default"]
-        for media in operation.body.content.values()
-        for name, schema in _properties(operation, media).items()
-        if "default" in schema
-    }
+def _fresh(default: Any) -> Any:
+    return default if isinstance(default, _SCALARS) else deepcopy(default)
+
+
+def _place(member: Any) -> str:
+    return "/" + str(member).replace("~", "~0").replace("/", "~1")
 
 
 def _text(value: Any) -> Any:
@@ -413,46 +333,11 @@ def _text(value: Any) -> Any:
         return value
 
 
-def _properties(operation: Operation, media: Media) -> dict[str, Any]:
-    schema = _dereference(operation, media.schema or {})
-    return {name: _dereference(operation, item) for name, item in schema.get("properties", {}).items()}
-
-
-def _is_file(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "file" or (schema.get("type") == "string" and schema.get("format") in _FILE_FORMATS)
-
-
-def _default(operation: Operation, parameter: Parameter) -> Any:
-    return _dereference(operation, parameter.schema).get("default", MISSING)
-
-
 def _evaluate(value: Any, event: CloudEvent) -> Any:
     """Return what an ``input`` mapping's value means: itself, or the part of the event that it points at."""
-    if not (isinstance(value, str) and value.startswith("$event#")):
-        return value
-    found: Any = event.to_json()
-    for part in value.removeprefix("$event#").split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, Mapping) and key in found:
-            found = found[key]
-        elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
-            found = found[int(key)]
-        else:
-            return MISSING
-    return found
-
-
-def _dereference(operation: Operation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow ``$ref`` (a chain of them, at most 32 long) to the schema that is meant."""
-    for _ in range(32):
-        if not isinstance(schema, Mapping) or "$ref" not in schema:
-            break
-        schema = operation.document.resolve(schema["$ref"])
-    return schema
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+    if isinstance(value, str) and value.startswith("$event#"):
+        return point(event.to_json(), value.removeprefix("$event#"))
+    return value
 
 
 def find_media(content: Mapping[str, Any], media_type: str | None) -> str | None:

@@ -7,18 +7,23 @@ a msgspec Struct. ``dict``, ``Any`` and no annotation leave the JSON as it is.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from funcatron.errors import InvalidInput, Violation
+from funcatron.errors import Violation
 from funcatron.types import Handler
 
 __all__ = ["Loader", "loader_for"]
+
+_UNTYPED = frozenset({"dict", "list", "Any", "object"})
 
 
 class Loader:
@@ -27,32 +32,18 @@ class Loader:
     def __init__(self, load: Callable[[Any], tuple[Any, list[tuple[str, str]]]]) -> None:
         self._load = load
 
-    def violations(self, value: Any, at: str) -> list[Violation]:
-        """Return what keeps ``value`` from being loaded, pointers below ``at``."""
-        _, errors = self._load(value)
-        return [Violation(at + pointer, message) for pointer, message in errors]
-
-    def load(self, value: Any) -> Any:
-        """Return the loaded value; raises InvalidInput."""
+    def load(self, value: Any, at: str) -> tuple[Any, list[Violation]]:
+        """Return the loaded value, or what keeps it from being loaded, pointers below ``at``."""
         loaded, errors = self._load(value)
-        if errors:
-            raise InvalidInput([Violation("/body" + pointer, message) for pointer, message in errors])
-        return loaded
+        return loaded, [Violation(at + pointer, message) for pointer, message in errors]
 
 
 def loader_for(handler: Handler, name: str) -> tuple[Loader | None, str | None]:
     """Return the Loader that the annotation of argument ``name`` asks for, or a complaint in words."""
-    unwrapped = handler
-    while hasattr(unwrapped, "__wrapped__"):
-        unwrapped = unwrapped.__wrapped__
     try:
-        hints = typing.get_type_hints(unwrapped, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
-        written = getattr(unwrapped, "__annotations__", {}).get(name)
-        if written is None or not isinstance(written, str) or written in ("dict", "Any"):
-            return None, None
+        annotation = _annotation(handler, name)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         return None, f"the annotation of the handler's argument {name!r} cannot be read: {error}"
-    annotation = hints.get(name, Any)
     schema = _marshmallow(annotation)
     if schema is not None:
         return Loader(_by_marshmallow(schema)), None
@@ -60,7 +51,27 @@ def loader_for(handler: Handler, name: str) -> tuple[Loader | None, str | None]:
         annotation = typing.get_args(annotation)[0]
     if not _typed(annotation):
         return None, None
+    try:
+        msgspec.convert(None, annotation)
+    except msgspec.ValidationError:
+        pass
+    except TypeError as error:
+        return None, f"no body can be loaded into the annotation of the handler's argument {name!r}: {error}"
     return Loader(_by_msgspec(annotation)), None
+
+
+def _annotation(handler: Handler, name: str) -> Any:
+    """Return the annotation of one argument; others may name what is imported for type checkers alone."""
+    function: Any = inspect.unwrap(handler)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not inspect.isroutine(function):
+        function = getattr(function, "__call__" if not isinstance(function, type) else "__init__")
+    written = getattr(function, "__annotations__", {}).get(name, Any)
+    if not isinstance(written, str) or written in _UNTYPED:
+        return Any if isinstance(written, str) else written
+    only = types.SimpleNamespace(__annotations__={name: written})
+    return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
 
 
 def _typed(annotation: Any) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from funcatron import plugins
-from funcatron.binding import Binder, bind
+from funcatron.binding import Binder
 from funcatron.errors import FuncatronError, Mistake, SpecError, UnknownFunction
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
+from funcatron.signatures import bind
 from funcatron.spec.document import Document
 from funcatron.spec.operation import Extension, Operation
 from funcatron.types import Handler
