@@ -490,6 +490,8 @@ def test_an_exchange_has_one_type(connect: Connect) -> None:
         connect().channel().exchange_declare("e", "direct")
     with pytest.raises(ChannelError, match="NOT_FOUND"):
         channel.exchange_declare("f", passive=True)
+    with pytest.raises(ChannelError, match="type 'headers' is not supported"):
+        channel.exchange_declare("h", "headers")
     channel.exchange_delete("e")
     with pytest.raises(ChannelError, match="NOT_FOUND"):
         channel.exchange_declare("e", passive=True)

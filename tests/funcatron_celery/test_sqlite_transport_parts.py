@@ -10,8 +10,8 @@ import pytest
 
 from funcatron.errors import Unavailable
 from funcatron.store.database import Database
-from funcatron_celery.sqlite import channel
-from funcatron_celery.sqlite.channel import LARGEST_CLAIM, Pace
+from funcatron_celery.sqlite import claims
+from funcatron_celery.sqlite.claims import LARGEST_CLAIM, Pace
 from funcatron_celery.sqlite.flusher import Flusher
 from funcatron_celery.sqlite.messages import Messages
 from funcatron_celery.sqlite.topology import matches
@@ -49,7 +49,7 @@ def test_topic_patterns(pattern: str, key: str, taken: bool) -> None:
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(channel.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(claims.time, "monotonic", lambda: self.now)
 
 
 def test_claims_of_short_messages_grow_to_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +84,8 @@ def test_messages_that_failed_before_are_claimed_alone(tmp_path: Path) -> None:
     (first, second, *_) = messages.claim("q", 3, "me")
     messages.requeue([second.id])
     messages.give_back([first.id])
-    claims = [[m.payload for m in messages.claim("q", 9, "me")] for _ in range(4)]
-    assert claims == [[b"a"], [b"b"], [b"d"], []]
+    bodies = [[m.payload for m in messages.claim("q", 9, "me")] for _ in range(4)]
+    assert bodies == [[b"a"], [b"b"], [b"d"], []]
     database.close()
 
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from queue import Empty
 from typing import Any
 
@@ -17,18 +15,16 @@ from kombu.transport import virtual
 from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
 
 from funcatron.errors import Unavailable
-from funcatron_celery.sqlite.messages import Claimed
+from funcatron_celery.sqlite.claims import Claims
+from funcatron_celery.sqlite.messages import Claimed, Messages
 from funcatron_celery.sqlite.payload import decode, encode
-from funcatron_celery.sqlite.topology import TopicExchange
+from funcatron_celery.sqlite.topology import TopicExchange, Topology
 
 __all__ = ["Channel"]
 
-logger = logging.getLogger(__name__)
+LOOK_AGAIN = 0.01  # seconds for which an empty queue is left alone while others keep the consumer busy
 
-LARGEST_CLAIM = 64
-CLAIM_SECONDS = 0.05  # a claim is sized to last about so long: long tasks are claimed one by one
-ACKS_TOGETHER = 64
-ACK_SECONDS = 0.05  # acknowledgements wait no longer than this for company, while messages flow
+logger = logging.getLogger(__name__)
 
 
 class QoS(virtual.QoS):
@@ -70,22 +66,6 @@ class QoS(virtual.QoS):
         self.restore_unacked()
 
 
-class Pace:
-    """How many messages to claim at once, from how long the last claim lasted. It doubles at most."""
-
-    def __init__(self) -> None:
-        self._size = 1
-        self._since = 0.0
-
-    def next(self, room: int) -> int:
-        """Return the size of a claim made now, the last one being used up."""
-        lasted, now = time.monotonic() - self._since, time.monotonic()
-        fitting = int(self._size * CLAIM_SECONDS / lasted) if lasted > 0 else LARGEST_CLAIM
-        self._size = max(1, min(fitting, self._size * 2, room, LARGEST_CLAIM))
-        self._since = now
-        return self._size
-
-
 class Channel(virtual.Channel):
     """A channel of the SQLite transport."""
 
@@ -96,17 +76,11 @@ class Channel(virtual.Channel):
     def __init__(self, connection: Any, **kwargs: Any) -> None:
         super().__init__(connection, **kwargs)
         self._transport = connection
-        self._messages = connection.messages
-        self._topology = connection.topology
-        self._claimed: dict[str, deque[Claimed]] = {}
-        self._paces: dict[str, Pace] = {}
-        self._full: set[str] = set()  # queues whose last claim found all it asked for
+        self._messages: Messages = connection.messages
+        self._topology: Topology = connection.topology
+        self._claims = Claims(self._messages, lambda: connection.lease.id, connection.flush_later)
         self._unacknowledged: set[str] = set()  # queues consumed without acknowledgements
-        self._got_at = 0.0
-        self._getting = threading.Lock()  # over what is claimed and not delivered
-        self._settled: list[int] = []
-        self._settled_since = 0.0
-        self._settling = threading.Lock()  # over what is settled and not deleted
+        self._look_at: dict[str, float] = {}  # when to look again into an empty queue
 
     # Declarations
 
@@ -123,6 +97,9 @@ class Channel(virtual.Channel):
         """Declare an exchange; raises ChannelError if it has another type, or is missing and only asked for."""
         kind = type or "direct"
         name = exchange or f"amq.{kind}"
+        if kind not in self.exchange_types:
+            message = f"COMMAND_INVALID - exchange type {kind!r} is not supported"
+            raise ChannelError(message, (40, 10), "Channel.exchange_declare", "503")
         found = self._topology.exchange(name) if passive else self._topology.declare_exchange(name, kind)
         if found is None:
             raise ChannelError(f"NOT_FOUND - no exchange {name!r}", (40, 10), "Channel.exchange_declare", "404")
@@ -190,55 +167,36 @@ class Channel(virtual.Channel):
         self._messages.post(queues, encode(message), name, durable=durable)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
-        if self._settled and time.monotonic() - self._settled_since > ACK_SECONDS:
-            self.flush()
         while True:
-            message = self._next(queue)
+            message = self._next(queue) if queue in self._active_queues else self._claims.next(queue, 1)
             try:
-                return self._decoded(message, queue)
+                return _decoded(message, queue)
             except ValueError as error:
                 logger.error("Message %s of queue %s cannot be read and is dead: %s", message.id, queue, error)
                 self._messages.bury(message.id, "unreadable")
 
     def _next(self, queue: str) -> Claimed:
-        with self._getting:
-            claimed = self._claimed.get(queue) or self._claim(queue)
-            self._got_at = time.monotonic()
-            if len(claimed) > 1:
-                self._transport.flush_later()
-            return claimed.popleft()
-
-    def _claim(self, queue: str) -> deque[Claimed]:
-        """Claim as many messages as there is room and time for. Raises Empty."""
-        if queue not in self._full and not self._messages.waiting(queue):
+        """Return the next message of a queue that is consumed. Raises Empty."""
+        if self._look_at and time.monotonic() < self._look_at.get(queue, 0.0):
             raise Empty
-        room = self.qos.can_consume_max_estimate() if queue in self._active_queues else 1
-        size = self._paces.setdefault(queue, Pace()).next(LARGEST_CLAIM if room is None else max(1, room))
-        if queue in self._unacknowledged:
-            found = self._messages.take(queue, 1)
-        else:
-            with self._taken_settled() as settled:
-                found = self._messages.claim(queue, size, self._transport.lease.id, settled)
-        self._full.discard(queue)
-        if not found:
-            raise Empty
-        if len(found) == size:
-            self._full.add(queue)
-        claimed = self._claimed[queue] = deque(found)
-        return claimed
+        try:
+            if queue in self._unacknowledged:
+                return self._taken(queue)
+            return self._claims.next(queue, self.qos.can_consume_max_estimate())
+        except Empty:
+            self._look_at[queue] = time.monotonic() + LOOK_AGAIN
+            raise
 
-    def _decoded(self, claimed: Claimed, queue: str) -> dict[str, Any]:
-        message = decode(claimed.payload)
-        properties = message["properties"]
-        properties["delivery_tag"] = claimed.id
-        info = properties.get("delivery_info")
-        info = properties["delivery_info"] = info if isinstance(info, dict) else {"exchange": "", "routing_key": queue}
-        headers = message.get("headers")
-        headers = message["headers"] = headers if isinstance(headers, dict) else {}
-        if claimed.attempts or claimed.redelivered:
-            info["redelivered"] = True
-            headers["x-delivery-count"] = claimed.attempts
-        return message
+    def look(self) -> None:
+        """Look into every queue again: there may be something."""
+        self._look_at.clear()
+
+    def _taken(self, queue: str) -> Claimed:
+        """Take one message for good. Raises Empty."""
+        taken = self._messages.take(queue, 1) if self._messages.waiting(queue) else []
+        if not taken:
+            raise Empty
+        return taken[0]
 
     def _size(self, queue: str) -> int:
         return int(self._messages.size(queue))
@@ -264,15 +222,16 @@ class Channel(virtual.Channel):
         super().basic_cancel(consumer_tag)
         if queue is not None and queue not in self._active_queues:
             self._unacknowledged.discard(queue)
-            with self._getting:
-                self._messages.give_back([message.id for message in self._claimed.pop(queue, ())])
+            self._claims.give_back(queue)
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         """Return one message, or None."""
         if not no_ack:
             return super().basic_get(queue, **kwargs)
-        taken = self._messages.take(queue, 1)
-        return self.Message(self._decoded(taken[0], queue), channel=self) if taken else None
+        try:
+            return self.Message(_decoded(self._taken(queue), queue), channel=self)
+        except Empty:
+            return None
 
     def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
         """Settle one message; with ``multiple`` all that were delivered before it, too."""
@@ -281,16 +240,10 @@ class Channel(virtual.Channel):
         self.qos.ack(delivery_tag)
 
     def acknowledge(self, tag: int) -> None:
-        """Note that a message is done with; it is deleted together with others. Any thread may call this."""
-        with self._settling:
-            if not self._settled:
-                self._settled_since = time.monotonic()
-            self._settled.append(tag)
-            many = len(self._settled) >= ACKS_TOGETHER
-        if many or self.closed:  # a pool may end its last tasks after its consumer
-            self.flush()
-        else:
-            self._transport.flush_later()
+        """Note that a message is done with. Any thread may call this."""
+        self._claims.settle(tag)
+        if self.closed:  # a pool may end its last tasks after its consumer
+            self._claims.flush()
         self._transport.has_room()
 
     def refuse(self, tag: int, *, requeue: bool) -> None:
@@ -307,41 +260,34 @@ class Channel(virtual.Channel):
 
     def flush(self) -> None:
         """Delete what is acknowledged."""
-        if self._settled:
-            with self._taken_settled() as settled:
-                self._messages.acknowledge(settled)
+        self._claims.flush()
 
     def tidy(self) -> bool:
-        """Give back and delete what lies too long, the consumer being busy; True if there may soon be more to do."""
-        now = time.monotonic()
-        if self._settled and now - self._settled_since > ACK_SECONDS:
-            self.flush()
-        with self._getting:
-            if now - self._got_at > CLAIM_SECONDS:
-                for claimed in self._claimed.values():
-                    self._messages.give_back([message.id for message in claimed])
-                    claimed.clear()
-            return bool(self._settled or any(self._claimed.values()))
+        """Do what cannot wait for a busy consumer; True if there may soon be more of it."""
+        return self._claims.tidy()
 
     def close(self) -> None:
         """Stop consuming and give everything back."""
         if self.closed:
             return
         try:
-            self.flush()
+            self._claims.flush()
             super().close()
         except Unavailable as error:
             logger.warning("A channel's messages could not be given back, so its lease is given up: %s", error)
             self._transport.give_up_lease()
             self._transport.close_channel(self)
 
-    @contextlib.contextmanager
-    def _taken_settled(self) -> Iterator[list[int]]:
-        with self._settling:
-            settled, self._settled = self._settled, []
-        try:
-            yield settled
-        except BaseException:
-            with self._settling:
-                self._settled = settled + self._settled
-            raise
+
+def _decoded(claimed: Claimed, queue: str) -> dict[str, Any]:
+    message = decode(claimed.payload)
+    properties = message["properties"]
+    properties["delivery_tag"] = claimed.id
+    info = properties.get("delivery_info")
+    info = properties["delivery_info"] = info if isinstance(info, dict) else {"exchange": "", "routing_key": queue}
+    headers = message.get("headers")
+    headers = message["headers"] = headers if isinstance(headers, dict) else {}
+    if claimed.attempts or claimed.redelivered:
+        info["redelivered"] = True
+        headers["x-delivery-count"] = claimed.attempts
+    return message

@@ -144,6 +144,8 @@ class Transport(virtual.Transport):
                 cycle.get(self._deliver, timeout=timeout)
             except Empty:
                 self._wait(until)
+                for channel in self.channels:
+                    channel.look()
             else:
                 return
 
