@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
@@ -14,10 +12,8 @@ from funcatron import plugins
 from funcatron.app import CONTROL, Funcatron
 from funcatron.cli.console import log_to_stderr, print_table
 from funcatron.cli.functions import COLUMNS, rows
-from funcatron.errors import SettingsError
-from funcatron.settings import Settings
 
-__all__ = ["check_address", "serve"]
+__all__ = ["serve"]
 
 Part = Literal["run", "serve", "worker", "triggers"]
 
@@ -27,7 +23,9 @@ def serve(app: Funcatron, part: Part) -> int:
     settings = app.settings
     log_to_stderr(settings.log_level)
     if part in ("run", "serve"):
-        check_address(settings)
+        from funcatron.http import refuse_public
+
+        refuse_public(settings.host, settings)
     print_table(COLUMNS, rows(app.registry))
     click.echo()
 
@@ -68,19 +66,3 @@ def readable(url: str) -> str:
         return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def check_address(settings: Settings) -> None:
-    """Raise SettingsError where HTTP would listen on a public address with a control API that is open to all."""
-    if settings.control_token:
-        return
-    try:
-        found: Sequence[Any] = socket.getaddrinfo(settings.host or None, None, flags=socket.AI_PASSIVE)
-    except OSError:
-        return  # whoever listens says what is wrong with it
-    public = sorted({address[0] for *_, address in found if not ipaddress.ip_address(address[0]).is_loopback})
-    if public:
-        raise SettingsError(
-            f"{settings.host or 'every address'} is public, and the control API there would be open to all: set "
-            " FUNCATRON_CONTROL_TOKEN (long and random), or listen on 127.0.0.1"
-        )

@@ -290,3 +290,11 @@ def test_what_is_no_application(run: Run, spec: str, message: str) -> None:
 @pytest.mark.usefixtures("made")
 def test_an_application_stands_alone(run: Run) -> None:
     assert run("functions", "made:app", "openapi.yaml")[0] == 2
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_public_address_needs_a_control_token(run: Run, command: str, host: str) -> None:
+    code, _, err = run(command, "openapi.yaml", "--host", host)
+    assert code == 2
+    assert err.startswith(f"Error: {host} can be reached from other machines: set FUNCATRON_CONTROL_TOKEN")
