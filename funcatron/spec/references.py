@@ -20,11 +20,11 @@ from funcatron.spec.pointer import Parts, find, join, split_fragment
 from funcatron.spec.source import Source, read_uri
 from funcatron.spec.structure import Dialect, walk
 
-__all__ = ["Bundle", "bundle", "follow"]
+__all__ = ["Bundle", "follow"]
 
 
 class Bundle:
-    """One tree made of one or more sources.
+    """One tree made of one or more sources; the root's tree, a mapping, is changed.
 
     ``mistakes`` lists the references that lead nowhere, ``strays`` the kind and place of what is referenced where
     nothing of its kind stands (below an extension, say): the document's schema does not see that it is of its kind.
@@ -34,9 +34,10 @@ class Bundle:
         self.root = root
         self.dialect = dialect
         self.tree: dict[str, Any] = root.tree
-        for home in dialect.homes.values():  # what is malformed there is a mistake, reported when all is here
-            if not isinstance(_get(self.tree, home[:1]), dict | None):
-                raise SpecError([root.mistake(home[:1], "must be an object")])
+        homes = {home[:length] for home in dialect.homes.values() for length in range(1, len(home) + 1)}
+        malformed = [home for home in homes if _exists(self.tree, home) and not isinstance(find(self.tree, home), dict)]
+        if malformed:  # copies could not be kept
+            raise SpecError(root.mistake(home, "must be an object") for home in malformed)
         self.sources: dict[str, Source] = {root.uri: root}
         self.mistakes: list[Mistake] = []
         self.strays: list[tuple[str, Parts]] = []
@@ -68,7 +69,7 @@ class Bundle:
                 continue
             if wanted != "document" and parts[:-1] != self.dialect.homes[wanted]:
                 self.strays.append((wanted, parts))
-            for kind, node, place in walk(self.dialect, wanted, _get(self.tree, parts), parts):
+            for kind, node, place in walk(self.dialect, wanted, find(self.tree, parts), parts):
                 if (kind, place) in seen:
                     continue
                 seen.add((kind, place))
@@ -164,13 +165,6 @@ def _free_name(taken: Container[str], wish: str) -> str:
     return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)
 
 
-def bundle(root: Source, dialect: Dialect) -> Bundle:
-    """Bundle a source, whose tree is a mapping, with all that it refers to; the source's tree is changed."""
-    bundled = Bundle(root, dialect)
-    bundled.complete()
-    return bundled
-
-
 def follow(tree: Any, node: Any) -> Any:
     """Return what a node stands for: itself, or what its chain of local references ends at.
 
@@ -193,13 +187,6 @@ def _exists(tree: Any, parts: Parts) -> bool:
     except LookupError:
         return False
     return True
-
-
-def _get(tree: Any, parts: Parts) -> Any:
-    try:
-        return find(tree, parts)
-    except LookupError:
-        return None
 
 
 def _fragment(parts: Parts) -> str:

@@ -307,6 +307,16 @@ def test_recursive_schemas() -> None:
     assert validator({"$ref": "#/components/schemas/Base"}, schemas).is_valid({"kind": "x"})
 
 
+def test_schemas_as_deep_as_a_document_may_be() -> None:
+    schema: dict[str, Any] = {"type": "integer", "format": "int32"}
+    value: Any = 5
+    for _ in range(57):
+        schema, value = {"type": "object", "properties": {"a": schema}, "nullable": True}, {"a": value}
+    deep = validator({"$ref": "#/components/schemas/Deep"}, {"Deep": schema})
+    assert deep.is_valid(value)
+    assert validator(schema).is_valid(value)
+
+
 def test_long_chains_of_references() -> None:
     size = 1500
     schemas: dict[str, Any] = {

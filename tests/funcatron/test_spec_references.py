@@ -342,9 +342,9 @@ def test_references_where_the_specification_knows_none(tmp_path: Path) -> None:
 
 
 def test_a_malformed_home_is_a_mistake(tmp_path: Path) -> None:
-    assert mistakes(write(tmp_path, api_yaml="paths: {}\ncomponents: []")) == [
-        "api.yaml:4 #/components: must be an object"
-    ]
+    for text, place in (("components: []", "components"), ("components: {schemas: 5}", "components/schemas")):
+        api = write(tmp_path, api_yaml=f"paths: {{}}\n{text}")
+        assert mistakes(api) == [f"api.yaml:4 #/{place}: must be an object"]
 
 
 def test_a_dict_refers_to_files_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
