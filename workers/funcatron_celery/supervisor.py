@@ -116,7 +116,7 @@ class Supervisor:
             self._mourn(place, code, now)
         if child.pid is None and self._kill_at is None and place.start_at is not None and now >= place.start_at:
             child.start(self._lifeline)
-            place.kill_at = None
+            place.start_at = place.kill_at = None
             if child.pipe is not None:
                 selector.register(child.pipe, selectors.EVENT_READ, place)
         self._enforce(place, now)
