@@ -117,3 +117,19 @@ def test_nothing_in_the_repository_names_a_machine_or_a_registry() -> None:
                 line = text.count("\n", 0, match.start()) + 1
                 found.append(f"{name(path)}:{line}: {what}: {match.group()}")
     assert found == []
+
+
+@pytest.mark.parametrize("page", [p for p in files_of_the_repository() if p.suffix == ".md"], ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in local if not _leads_somewhere(page, link)] == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists() or not heading:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+    return heading in {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
