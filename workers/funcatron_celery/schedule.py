@@ -26,7 +26,7 @@ logger = logging.getLogger("funcatron.schedule")
 TICK = "org.funcatron.schedule.tick"
 LONGEST_SLEEP = 30.0
 """Seconds after which the clock is read again: it may have been set, or the machine may have slept."""
-LONGEST_PAUSE = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 
 def now() -> datetime:
@@ -104,7 +104,7 @@ class ScheduleTrigger:
         return None if self._told.is_set() else tick
 
     def _fire(self, publish: Publish, event: CloudEvent) -> None:
-        pause = 0.5
+        pause = FIRST_PAUSE
         while True:
             try:
                 publish(event)
