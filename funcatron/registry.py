@@ -58,7 +58,6 @@ class Registry:
     def __init__(self, documents: Iterable[Document], functions: Iterable[Function]) -> None:
         self.documents = tuple(documents)
         self.functions: Mapping[str, Function] = {function.name: function for function in functions}
-
         self.internal: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Function]:
@@ -173,7 +172,7 @@ def import_handler(target: str) -> Any:
             if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
                 continue
             raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
         for depth, part in enumerate(parts[split:], split):
             if not hasattr(found, part):
@@ -199,6 +198,10 @@ def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
         if binding.kind not in known:
             complaints.append((binding.pointer, f"unknown trigger {binding.kind!r}; known are: {', '.join(known)}"))
             continue
-        kind: type[Trigger] = plugins.load("funcatron.triggers", binding.kind)
+        try:
+            kind: type[Trigger] = plugins.load("funcatron.triggers", binding.kind)
+        except FuncatronError as error:
+            complaints.append((binding.pointer, str(error)))
+            continue
         complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
     return complaints
