@@ -20,11 +20,14 @@ JSON_PATH = "/openapi.json"
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def document_routes(document: Document) -> Iterator[tuple[str, ASGIApp]]:
-    """Yield the paths at which a document is served, and what serves it there."""
-    json = _Served(document, "application/json")
+def document_routes(document: Document, *, open_to_all: bool = False) -> Iterator[tuple[str, ASGIApp]]:
+    """Yield the paths at which a document is served, and what serves it there.
+
+    With ``open_to_all`` it says that its security requirements are optional: a server that asks for nothing says so.
+    """
+    json = _Served(document, "application/json", open_to_all)
     yield document.base_path + JSON_PATH, json
-    yield document.base_path + "/openapi.yaml", _Served(document, "application/yaml")  # RFC 9512
+    yield document.base_path + "/openapi.yaml", _Served(document, "application/yaml", open_to_all)  # RFC 9512
     if document.version[0] == 2:
         yield document.base_path + "/swagger.json", json
 
@@ -32,9 +35,10 @@ def document_routes(document: Document) -> Iterator[tuple[str, ASGIApp]]:
 class _Served:
     """One form of one document; encoded once for each path below which a proxy mounts the server."""
 
-    def __init__(self, document: Document, media_type: str) -> None:
+    def __init__(self, document: Document, media_type: str, open_to_all: bool) -> None:
         self._document = document
         self._media_type = media_type
+        self._open_to_all = open_to_all
         self._content = lru_cache(8)(self._encode)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +50,8 @@ class _Served:
 
     def _encode(self, root_path: str) -> bytes:
         content = dict(self._document.content)
+        if self._open_to_all:
+            content["security"] = [*content.get("security", []), {}]
         base_path = root_path + self._document.base_path or "/"
         if self._document.version[0] == 2:
             content.pop("host", None)

@@ -136,7 +136,8 @@ def _build(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
             swagger_ui_options=ui,
             security_map=security_map,
         )
-        for path, served in document_routes(document):
+        open_to_all = security_map is token and funcatron.settings.control_token is None
+        for path, served in document_routes(document, open_to_all=open_to_all):
             app.add_url_rule(path, view_func=served)
     refusals = Refusals(functions, allowed_methods(functions))
     for refused in (HTTPException, ProblemException):

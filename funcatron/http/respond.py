@@ -5,6 +5,7 @@ Source: RFC 9110 (sections 6.4.1 and 15 on answers without content), RFC 9457 (p
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem
+from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 
 __all__ = ["problem_result", "send_result"]
@@ -55,8 +57,16 @@ async def send_result(result: Result, scope: Scope, receive: Receive, send: Send
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
     if isinstance(result.body, bytes):
         await send({"type": "http.response.body", "body": b"" if bare else result.body})
-    else:
-        await _stream(result.body, send, bare=bare)
+        return
+    try:
+        if bare:
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await _stream(result.body, scope, receive, send)
+    finally:  # so that the handler's own ``finally`` and its services run
+        close = getattr(result.body, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _is_empty(result: Result) -> bool:
@@ -64,17 +74,34 @@ def _is_empty(result: Result) -> bool:
     return result.status < 200 or result.status in (204, 304)
 
 
-async def _stream(chunks: AsyncIterator[bytes], send: Send, *, bare: bool) -> None:
-    """Send a stream; it is closed in every case, so that the handler's ``finally`` and its services run."""
+async def _stream(chunks: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a stream, for as long as the client listens.
+
+    A stream that breaks is not ended as if it were whole: without its last message the server closes the connection.
+    """
+    gone = asyncio.create_task(until_disconnect(receive))
+    sending = asyncio.create_task(_send_chunks(chunks, scope, send))
     try:
-        if not bare:
-            async for chunk in chunks:
-                if chunk:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
+        gone.cancel()
+        sending.cancel()
+        await asyncio.gather(gone, sending, return_exceptions=True)
+    if not sending.cancelled() and (error := sending.exception()) is not None:
+        raise error
+
+
+async def _send_chunks(chunks: AsyncIterator[bytes], scope: Scope, send: Send) -> None:
+    while True:
+        try:
+            chunk = await anext(chunks)
+        except StopAsyncIteration:
+            break
+        except Exception:  # noqa: BLE001 - a generator may raise anything, and the answer has begun already
+            logger.exception("%s %s: the stream broke off", scope["method"], scope["path"])
+            return
+        if chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

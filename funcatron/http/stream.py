@@ -10,7 +10,7 @@ from starlette.types import Receive
 
 from funcatron.errors import Problem
 
-__all__ = ["Replay", "RequestStream"]
+__all__ = ["Replay", "RequestStream", "until_disconnect"]
 
 
 class Replay:
@@ -83,3 +83,9 @@ class RequestStream:
 
     def _too_large(self) -> Problem:
         return Problem(413, detail=f"the body is larger than the limit of {self._limit} bytes", limit=self._limit)
+
+
+async def until_disconnect(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

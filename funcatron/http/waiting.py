@@ -11,6 +11,7 @@ from funcatron.codec import encode_json
 from funcatron.errors import Problem
 from funcatron.execution import Execution
 from funcatron.http.respond import PROBLEM_JSON, problem_result
+from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionStore
 
@@ -27,7 +28,7 @@ async def wait_for_end(store: ExecutionStore, execution: Execution, seconds: flo
     """
     until = time.monotonic() + seconds
     delay = FIRST_DELAY
-    gone = asyncio.create_task(_disconnect(receive))
+    gone = asyncio.create_task(until_disconnect(receive))
     try:
         while not execution.ended and (left := until - time.monotonic()) > 0 and not gone.done():
             await asyncio.wait({gone}, timeout=min(delay, left))
@@ -40,15 +41,10 @@ async def wait_for_end(store: ExecutionStore, execution: Execution, seconds: flo
         await asyncio.gather(gone, return_exceptions=True)
 
 
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def result_of(execution: Execution) -> Result:
     """Return the answer of an execution that has ended: the handler's own status, headers and body.
 
-    A failure answers with its problem, a cancelled or expired execution with 410.
+    A failure answers with its problem, a cancelled or expired execution with 409.
     """
     stored = execution.result
     if stored is not None:
@@ -58,4 +54,4 @@ def result_of(execution: Execution) -> Result:
     problem = execution.problem
     if problem is not None:
         return Result(status=problem.get("status", 500), body=encode_json(problem), content_type=PROBLEM_JSON)
-    return problem_result(Problem(410, detail=f"the execution was {execution.state} and has no result"))
+    return problem_result(Problem(409, detail=f"the execution was {execution.state} and has no result"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -49,12 +48,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The module that the document names."""
     module = ModuleType("access_test_functions")
     module.check = lambda username, password: {"sub": username} if password == "pw" else None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    yield
 
 
 def app(token: str | None = TOKEN) -> Funcatron:

@@ -228,7 +228,7 @@ async def test_what_waits_is_cancelled_and_redriven(app: Funcatron) -> None:
         assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
         await run_all(app)
         gone = await http.get(f"/executions/{made}/result")
-        assert (gone.status_code, gone.headers["x-funcatron-state"]) == (410, "cancelled")
+        assert (gone.status_code, gone.headers["x-funcatron-state"]) == (409, "cancelled")
         assert (await http.post(f"/executions/{made}/cancel")).status_code == 409
         redriven = await http.post(f"/executions/{made}/redrive")
         assert (redriven.status_code, redriven.json()["state"]) == (202, "queued")
@@ -332,7 +332,7 @@ async def test_a_malformed_event_is_refused_with_every_violation(
     app: Funcatron, request_: dict[str, Any], places: list[str]
 ) -> None:
     async with client(app) as http:
-        assert sorted(pointers(await http.post("/events", **request_))) == places
+        assert sorted(set(pointers(await http.post("/events", **request_)))) == places
 
 
 async def test_metrics_count_what_was_accepted_and_what_is_on_record(app: Funcatron) -> None:

@@ -361,7 +361,7 @@ async def test_server_sent_events_are_streamed(answering: Funcatron) -> None:
     async with client(answering) as http:
         answer = await http.get("/events")
     assert answer.headers["content-type"] == "text/event-stream"
-    assert answer.text == 'event: a\ndata: {"n": 1}\n\ndata: two\n\n'
+    assert answer.text == 'event: a\ndata: {"n":1}\n\ndata: two\n\n'
 
 
 async def test_every_violation_is_named_those_of_decoding_first(answering: Funcatron) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,8 @@ from funcatron.http.respond import problem_result, send_result
 from funcatron.invocation import Result
 
 pytestmark = pytest.mark.anyio
+
+SCOPE = {"method": "GET", "path": "/x"}
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ async def sent(result: Result, method: str = "GET") -> tuple[int, dict[bytes, by
         messages.append(message)
 
     async def receive() -> Any:
-        raise AssertionError("an answer reads nothing")
+        await asyncio.Event().wait()  # the client stays
 
     await send_result(result, {"method": method, "path": "/x"}, receive, send)
     start, *bodies = messages
@@ -86,13 +89,43 @@ async def test_a_stream_that_nobody_reads_is_closed(status: int, method: str) ->
     assert (body["body"], closed) == (b"", [True])
 
 
-async def test_a_stream_that_breaks_is_not_ended_as_if_it_were_whole() -> None:
+async def test_a_stream_that_breaks_is_not_ended_as_if_it_were_whole(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"a"
-        raise ValueError("broken")
+        raise ValueError("in the middle")
 
-    with pytest.raises(ValueError, match="broken"):
-        await sent(Result(body=broken()))
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await send_result(Result(body=broken()), SCOPE, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert [message.get("body") for message in messages[1:]] == [b"a"]
+    assert messages[-1]["more_body"]
+    assert "in the middle" in caplog.text
+
+
+async def test_a_stream_ends_when_the_client_goes_away() -> None:
+    ended = []
+    left = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"tick"
+                left.set()
+                await asyncio.sleep(0.001)
+        finally:
+            ended.append(True)
+
+    async def receive() -> Any:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None: ...
+
+    await asyncio.wait_for(send_result(Result(body=endless()), SCOPE, receive, send), 10)
+    assert ended == [True]
 
 
 @pytest.mark.parametrize(
