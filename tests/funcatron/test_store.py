@@ -158,12 +158,12 @@ def test_what_has_expired_does_not_start(store: ExecutionStore) -> None:
     assert store.start(accepted(store, expires_at=time.time() + 60).id, worker="w", deadline=None) is not None
 
 
-def test_an_expiry_does_not_stop_a_retry(store: ExecutionStore) -> None:
-    made = accepted(store, expires_at=time.time() + 0.05)
+def test_an_expiry_does_not_stop_a_retry(store: ExecutionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    made = accepted(store, expires_at=now + 60)
     assert store.start(made.id, worker="w", deadline=None) is not None
     assert store.finish(made.id, 1, Ending(change="retry")) is not None
-    while time.time() < (made.expires_at or 0):
-        time.sleep(0.01)
+    monkeypatch.setattr(time, "time", lambda: now + 61)
     assert store.start(made.id, worker="w", deadline=None) is not None
 
 
@@ -361,8 +361,10 @@ def test_what_was_accepted_long_ago_and_never_published_is_due(store: ExecutionS
 
 
 def test_a_retry_is_due_in_its_time_and_then_published_once(store: ExecutionStore) -> None:
-    made = running(store, created_at=1.0)
-    store.published([made.id], 990.0)  # too late: it runs
+    made = accepted(store, created_at=1.0)
+    store.published([made.id], 990.0)
+    store.start(made.id, worker="w", deadline=None)
+    store.published([made.id], 999.0)  # too late: it runs
     store.finish(made.id, 1, Ending(change="retry", due_at=999.0))
     assert due(store, now=998.0) == []
     assert due(store) == [made.id]
@@ -400,7 +402,7 @@ def test_purge_deletes_what_ended_and_keeps_the_failed(store: ExecutionStore) ->
         "cancelled": store.cancel,
         "running": lambda made: None,
     }
-    made = {state: running(store, event_source="/s", event_id=state).id for state in endings}
+    made = {state: running(store, event_source="/s", event_id=state, created_at=1.0).id for state in endings}
     for state, end in endings.items():
         end(made[state])
         store.log(made[state], [LogLine(time=1.0, level="info", logger="l", message="m")])

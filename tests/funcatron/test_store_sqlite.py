@@ -209,6 +209,17 @@ def test_parent_and_forked_child_both_go_on(store: SQLiteStore) -> None:
     assert store.counts() == {"queued": 1, "running": 3}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_nothing_of_the_file_is_open_in_a_forked_child(store: SQLiteStore, file: Path) -> None:
+    store.create([execution()])
+    assert store.counts() == {"queued": 1}
+    child = os.fork()
+    if child == 0:
+        open_files = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        os._exit(sum(str(file) in name for name in open_files))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_two_stores_of_one_file_share_it(store: SQLiteStore, file: Path) -> None:
     other = SQLiteStore(f"sqlite:///{file}")
     made = execution()
@@ -278,7 +289,6 @@ def test_a_full_disk_is_unavailable_and_nothing_is_half_done(store: SQLiteStore,
     assert store.create(large) == [True] * 3, "there is space again"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with contextlib.closing(SQLiteStore(f"sqlite:///{tmp_path}/file/f.db")) as store:

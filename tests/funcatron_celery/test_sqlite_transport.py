@@ -268,14 +268,16 @@ def test_room_made_in_another_thread_is_filled_at_once(connect: Connect) -> None
     assert time.monotonic() - began < PATIENCE / 2
 
 
-def test_a_consumer_kept_busy_gives_back_what_it_has_not_begun(connect: Connect) -> None:
+@pytest.mark.parametrize("acknowledging", [True, False])
+def test_a_consumer_kept_busy_gives_back_what_it_has_not_begun(connect: Connect, acknowledging: bool) -> None:
     producer = connect()
     for number in range(20):
         publish(producer, number)
     received = Received(connect(), "q")
     while len(received) < 8:  # the claims have grown by now
         received.wait(len(received) + 1)
-        received[-1].ack()
+        if acknowledging:
+            received[-1].ack()
     other = Received(connect(), "q")
     others = other.wait(20 - len(received))  # while the first does not come back for more
     assert [message.payload for message in received] + sorted(others) == list(range(20))
@@ -283,6 +285,17 @@ def test_a_consumer_kept_busy_gives_back_what_it_has_not_begun(connect: Connect)
 
 
 # Giving back
+
+
+def test_a_cancelled_consumer_gives_back_what_it_has_not_begun(connect: Connect, file: Path) -> None:
+    producer = connect()
+    for number in range(20):
+        publish(producer, number)
+    received = Received(connect(), "q")
+    received.wait(4)
+    assert rows(file, "select count(*) > 4 from message where owner is not null") == [(1,)]
+    received.consumer.cancel()
+    assert rows(file, "select count(*) from message where owner is not null") == [(4,)]
 
 
 def test_what_a_closed_consumer_did_not_settle_goes_back_to_its_place(connect: Connect) -> None:
@@ -576,3 +589,55 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < until, "it never came true"
         time.sleep(0.01)
+
+
+# A file that fails for a while
+
+
+@pytest.fixture
+def locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], contextlib.AbstractContextManager[object]]:
+    """``with locked():`` nobody can write to the file."""
+    monkeypatch.setattr("funcatron.store.opening.BUSY_TIMEOUT", 0.05)
+
+    @contextlib.contextmanager
+    def lock() -> Iterator[None]:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            yield
+            other.execute("rollback")
+
+    return lock
+
+
+def test_what_cannot_be_published_is_a_connection_error(connect: Connect, locked: Any) -> None:
+    connection = connect()
+    publish(connection, 1)
+    with locked(), pytest.raises(Unavailable, match="database is locked"):
+        publish(connection, 2)
+    publish(connection, 3)
+    assert [get(connection).payload for _ in range(2)] == [1, 3]
+
+
+def test_acknowledgements_are_kept_until_they_can_be_written(connect: Connect, file: Path, locked: Any) -> None:
+    connection = connect()
+    publish(connection, 1)
+    received = Received(connection, "q")
+    received.wait(1)
+    with locked():
+        received[0].ack()
+        with pytest.raises(Unavailable):
+            received.channel.flush()
+    wait_until(lambda: rows(file, "select * from message") == [])
+
+
+def test_messages_that_cannot_be_given_back_are_given_up(connect: Connect, file: Path, locked: Any) -> None:
+    connection = connect()
+    publish(connection, 1)
+    received = Received(connection, "q")
+    received.wait(1)
+    owner = connection.transport.lease.id
+    with locked():
+        received.channel.close()
+    assert rows(file, "select owner from message") == [(owner,)]
+    assert owner not in held(file.with_name("f.db.leases"))
+    assert Received(connect(), "q").wait(1) == [1]
