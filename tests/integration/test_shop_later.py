@@ -143,7 +143,8 @@ def test_cancel(shop: Program) -> None:
         answer = shop.http.post(record["links"]["cancel"])
         assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
         assert answer.json()["ended_at"]
-        assert shop.http.get(record["links"]["result"]).status_code == 410
+        gone = shop.http.get(record["links"]["result"])
+        assert (gone.status_code, gone.headers["x-funcatron-state"]) == (409, "cancelled")
         again = shop.http.post(record["links"]["cancel"])
         assert again.status_code == 409
         assert "cancelled" in again.json()["detail"]
