@@ -220,6 +220,8 @@ def _unpack_response(response: Any, status: int | None, more: dict[str, str]) ->
         body = _File(path)
     if isinstance(body, str):
         body = body.encode()  # it is encoded already, JSON too
+    if body == b"" and content_type is None:
+        body = None
     return body, status or _status(response.status_code), headers, content_type, None
 
 
