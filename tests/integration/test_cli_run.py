@@ -33,7 +33,7 @@ class Serving:
                 command, cwd=folder, env=self.environ, stdout=log, stderr=log, process_group=0
             )
 
-    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         end = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < end, f"{what} within {seconds} s\n{self.log.read_text()}"
@@ -47,13 +47,17 @@ class Serving:
     def interrupt(self) -> int:
         """End it as Ctrl-C in a terminal does: SIGINT to the whole process group."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def executions(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "funcatron.cli", "executions", *arguments, "--json"]
+        code, out, err = self.funcatron("executions", *arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    def funcatron(self, *arguments: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "funcatron.cli", *arguments]
         done = subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return done.returncode, done.stdout, done.stderr
 
     def ended(self, execution_id: str) -> Any:
         """Wait for the end of an execution, and return it."""
@@ -125,6 +129,16 @@ def test_the_shop(start: Start) -> None:
         assert (again["id"], again["state"]) == (failed["id"], "queued")
         assert shop.ended(failed["id"])["problem"]["status"] == 404
 
+        assert shop.executions("show", ended["id"], "--url", shop.url)["state"] == "succeeded"
+        assert len(shop.executions("logs", ended["id"], "--url", shop.url)) == 2
+        code, out, err = shop.funcatron("executions", "result", ended["id"], "--url", shop.url)
+        assert (code, json.loads(out)) == (0, ended["result"])
+        code, out, err = shop.funcatron("executions", "result", failed["id"], "--url", shop.url)
+        assert (code, out, json.loads(err)["status"]) == (1, "", 404)
+        code, out, err = shop.funcatron("executions", "cancel", ended["id"], "--url", shop.url)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"{ended['id']}: ")
+
         assert shop.interrupt() == 0
         shown = shop.log.read_text()
         assert "POST /shop/orders/{orderId}/fulfilment" in shown
@@ -161,10 +175,9 @@ def test_a_port_that_is_taken(start: Start) -> None:
 def test_a_control_token(start: Start) -> None:
     with start("serve", str(SHOP), "--host", "0.0.0.0", FUNCATRON_CONTROL_TOKEN="s3cret") as shop:
         assert shop.executions("list", "--url", shop.url) == []
-        command = [sys.executable, "-m", "funcatron.cli", "executions", "list", "--url", shop.url, "--token", "other"]
-        done = subprocess.run(command, cwd=shop.folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert "give the server's control token with --token" in done.stderr
+        code, _, err = shop.funcatron("executions", "list", "--url", shop.url, "--token", "other")
+        assert code == 1
+        assert "give the server's control token with --token" in err
         assert "s3cret" not in shop.log.read_text()
 
 

@@ -34,7 +34,7 @@ class Served:
                 command, cwd=self.folder, env=self.environ, stdout=out, stderr=out, process_group=0
             )
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while "Ctrl-C ends it." not in self.log.read_text():
                 assert time.monotonic() < end, self.log.read_text()
                 assert process.poll() is None, self.log.read_text()
@@ -62,7 +62,7 @@ class Served:
         return self.until(lambda: _by_id(self.executions("list"), execution_id))
 
     def until(self, found: Callable[[], Any]) -> Any:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not (value := found()):
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.05)
