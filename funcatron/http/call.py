@@ -10,6 +10,7 @@ from starlette.datastructures import URL
 from starlette.types import Receive, Scope
 
 from funcatron.http.prefer import Preferences
+from funcatron.http.security import credential_names
 from funcatron.invocation import Principal
 from funcatron.registry import Function
 
@@ -41,4 +42,5 @@ class Call:
     @property
     def url(self) -> str:
         """The URL that was called, without its credentials."""
-        return str(URL(scope=self.scope).replace(username=None, password=None))
+        keys = credential_names(self.function.operation, "query")
+        return str(URL(scope=self.scope).remove_query_params(list(keys)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from funcatron.http.waiting import result_of, wait_for_end
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionQuery
 from funcatron.registry import Function, Registry, build_registry
-from funcatron.spec.document import load
+from funcatron.spec.document import Document, load
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
@@ -37,9 +37,13 @@ CALL = "call"
 
 def control_registry(funcatron: Funcatron, metrics: Metrics) -> Registry:
     """Return the functions of the control API, bound to their handlers; no user's function is among them."""
-    handlers = ControlHandlers(funcatron, metrics)
-    document = load(Path(str(files("funcatron_openapi"))) / "control.yaml")
-    return build_registry([document], handlers=handlers.find)
+    return build_registry([_document()], handlers=ControlHandlers(funcatron, metrics).find)
+
+
+@cache
+def _document() -> Document:
+    """The description of the control API; it is the same for every application."""
+    return load(Path(str(files("funcatron_openapi"))) / "control.yaml")
 
 
 class ControlHandlers:

@@ -14,7 +14,7 @@ from funcatron.http.call import Call
 from funcatron.http.prefer import parse_prefer
 from funcatron.http.request import Decoded, RequestDecoder, header_map
 from funcatron.http.respond import send_result
-from funcatron.http.security import credential_headers, principal_of
+from funcatron.http.security import credential_names, principal_of
 from funcatron.invocation import Result
 from funcatron.invoker import refusal
 from funcatron.redact import public_headers
@@ -36,7 +36,7 @@ class FunctionEndpoint:
     def __init__(self, function: Function, *, max_body: int, now: Answer, later: Answer | None) -> None:
         self.function = function
         self._decoder = RequestDecoder(function, max_body)
-        self._credentials = credential_headers(function.operation)
+        self._credentials = credential_names(function.operation, "header")
         self._now = now
         self._later = later
 

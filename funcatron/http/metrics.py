@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
         self._registry = CollectorRegistry()
+        self._series: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._registry.register(_Executions(counts))
         self._invocations = Counter(
             "funcatron_invocations",
@@ -44,8 +45,12 @@ class Metrics:
     def invoked(self, function: str, trigger: str, result: Result, seconds: float) -> None:
         """Count one call: its outcome is ``succeeded``, ``refused`` (4xx) or the kind of its failure."""
         outcome = "succeeded" if result.ok else "refused" if result.status < 500 else result.failure or "handler"
-        self._invocations.labels(function, trigger, outcome).inc()
-        self._durations.labels(function, trigger).observe(seconds)
+        series = self._series.get((function, trigger, outcome))
+        if series is None:
+            count = self._invocations.labels(function, trigger, outcome)
+            series = self._series[function, trigger, outcome] = count, self._durations.labels(function, trigger)
+        series[0].inc()
+        series[1].observe(seconds)
 
     def accepted(self, function: str, trigger: str) -> None:
         """Count one execution that was made durable."""

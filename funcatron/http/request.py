@@ -6,11 +6,9 @@ whether the rest is valid is the Binder's to say, as on every door.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
 from starlette.types import Receive, Scope
@@ -19,6 +17,7 @@ from funcatron.binding import is_json
 from funcatron.errors import InvalidInput, Violation
 from funcatron.http.body import BodyReader
 from funcatron.http.content import read_json
+from funcatron.http.paths import PathTemplate
 from funcatron.http.shapes import shape_of
 from funcatron.http.stream import RequestStream
 from funcatron.http.styles import DECODERS, Pairs, Read, compile_reader, pairs_of
@@ -28,8 +27,6 @@ from funcatron.spec.operation import Parameter
 from funcatron.types import MISSING, Location
 
 __all__ = ["Decoded", "RequestDecoder", "header_map"]
-
-_TEMPLATE = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(slots=True)
@@ -134,57 +131,6 @@ class RequestDecoder:
                 return {name: [value] for name, value in headers.items()}
             case "cookie":
                 return cookie_pairs(headers.get("cookie", ""))
-
-
-class PathTemplate:
-    """Finds a path's parameters as they stand in the URL, still percent-encoded (routing has seen them decoded).
-
-    ``router_names`` are the router's names for them; where one ``spans`` segments, only the router's values are known.
-    """
-
-    def __init__(self, route: str, router_names: Mapping[str, str], *, spans: bool = False) -> None:
-        self._router_names = router_names
-        self._spans = spans
-        self._segments = route.split("/")[1:]
-        self._patterns = {
-            index: (_names(segment), _pattern(segment))
-            for index, segment in enumerate(self._segments)
-            if _names(segment)
-        }
-
-    def match(self, scope: Scope) -> Pairs:
-        """Return each parameter's text."""
-        raw: bytes | None = scope.get("raw_path")
-        segments = (raw.decode("latin-1") if raw else quote(scope["path"])).split("/")[-len(self._segments) :]
-        found = self._routed(scope.get("path_params", {}))
-        if not self._spans and len(segments) == len(self._segments):
-            for index, (names, pattern) in self._patterns.items():
-                matched = pattern.fullmatch(segments[index])
-                if matched is not None:
-                    found.update({name: [matched[group + 1]] for group, name in enumerate(names)})
-        return found
-
-    def _routed(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The router's own values, encoded again."""
-        return {
-            name: [quote(str(values[router_name]), safe="")]
-            for router_name, name in self._router_names.items()
-            if router_name in values
-        }
-
-
-def _names(segment: str) -> list[str]:
-    return _TEMPLATE.findall(segment)
-
-
-def _pattern(segment: str) -> re.Pattern[str]:
-    literals = _TEMPLATE.split(segment)
-    return re.compile(
-        "".join(
-            "(.+?)" if index % 2 else re.escape(quote(literal, safe="/:@!$&'()*+,;=~"))
-            for index, literal in enumerate(literals)
-        )
-    )
 
 
 def _compile(function: Function, parameter: Parameter) -> Read:

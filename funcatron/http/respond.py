@@ -97,7 +97,7 @@ async def _send_chunks(chunks: AsyncIterator[bytes], scope: Scope, send: Send) -
             chunk = await anext(chunks)
         except StopAsyncIteration:
             break
-        except Exception:  # noqa: BLE001 - a generator may raise anything, and the answer has begun already
+        except Exception:  # a generator may raise anything, and the answer has begun already
             logger.exception("%s %s: the stream broke off", scope["method"], scope["path"])
             return
         if chunk:

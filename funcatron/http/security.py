@@ -13,7 +13,7 @@ from funcatron.invocation import Principal
 from funcatron.spec.document import Document
 from funcatron.spec.operation import Operation
 
-__all__ = ["challenges", "credential_headers", "defined_schemes", "principal_of"]
+__all__ = ["challenges", "credential_names", "defined_schemes", "principal_of"]
 
 ANONYMOUS = "anonymous"
 _IDS = ("sub", "uid", "user_id", "user", "client_id", "username")
@@ -75,13 +75,14 @@ def _schemes(operation: Operation) -> list[Mapping[str, Any]]:
     return [defined[name] for name in names if name in defined]
 
 
-def credential_headers(operation: Operation) -> frozenset[str]:
-    """Return the names, in lower case, of the headers in which an operation's callers send their keys."""
-    return frozenset(
-        str(scheme["name"]).lower()
+def credential_names(operation: Operation, location: str) -> frozenset[str]:
+    """Return the names under which an operation's callers send their keys: in ``header`` (lower case) or ``query``."""
+    names = [
+        str(scheme["name"])
         for scheme in _schemes(operation)
-        if scheme.get("type") == "apiKey" and scheme.get("in") == "header"
-    )
+        if scheme.get("type") == "apiKey" and scheme.get("in") == location
+    ]
+    return frozenset(name.lower() for name in names) if location == "header" else frozenset(names)
 
 
 def challenges(operation: Operation) -> str | None:

@@ -241,3 +241,21 @@ async def test_links_know_where_a_proxy_mounted_the_server(app: Funcatron) -> No
         assert accepted.headers["location"].startswith("/proxied/_funcatron/executions/")
         assert accepted.json()["links"]["self"] == accepted.headers["location"]
         assert (await http.get(accepted.headers["location"])).json() == accepted.json()
+
+
+async def test_a_callback_may_ask_for_the_url_but_not_for_its_key() -> None:
+    callback = {"{$url}/done": {"post": {"responses": {"200": {"description": ""}}}}}
+    operation = {
+        **SPEC["paths"]["/async"]["post"],  # type: ignore[index]
+        "callbacks": {"done": callback},
+        "security": [{"key": []}, {}],
+    }
+    schemes = {"key": {"type": "apiKey", "in": "query", "name": "key"}}
+    spec = {**SPEC, "components": {"securitySchemes": schemes}, "paths": {"/async": {"post": operation}}}
+    app = application(spec, handlers=HANDLERS)
+    async with client(app) as http:
+        accepted = await http.post("/async?a=1&key=s3cret", json={"n": 1}, headers={"X-Funcatron-Url": "http://evil"})
+    stored = app.store.get(accepted.json()["id"])
+    assert stored is not None
+    assert stored.headers["x-funcatron-url"] == "http://test/async?a=1"
+    assert "s3cret" not in repr(stored)

@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect
 
 from funcatron.errors import InvalidInput, Problem
 from funcatron.http.forms import UrlencodedForm
-from funcatron.http.request import Decoded, PathTemplate, RequestDecoder, cookie_pairs, header_map
+from funcatron.http.paths import PathTemplate
+from funcatron.http.request import Decoded, RequestDecoder, cookie_pairs, header_map
 from funcatron.http.shapes import ANY
 from funcatron.http.stream import Replay, RequestStream
 from funcatron.testing import application

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from funcatron.http.security import challenges, credential_headers, principal_of
+from funcatron.http.security import challenges, credential_names, principal_of
 from funcatron.invocation import Principal
 from funcatron.testing import application
 
@@ -69,4 +69,5 @@ def test_schemes_tell_challenges_and_headers_with_credentials(
     }
     operation = application(spec, handlers={"f": lambda: None}).registry.get("f").operation
     assert challenges(operation) == challenge
-    assert credential_headers(operation) == headers
+    assert credential_names(operation, "header") == headers
+    assert credential_names(operation, "query") == ({"key"} if {"again": [], "query": []} in security else set())

@@ -1,0 +1,158 @@
+"""The stack behind the door: one connexion AsyncApp that serves every document, and the control API beside them.
+
+Outermost first: connexion's ServerError, Exception, SwaggerUI, Routing, Security, Lifespan and Context, then our
+FunctionMiddleware. connexion's request and response validation are left out: validation is ours, on every door.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from connexion import AsyncApp, ProblemException
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.exceptions import ExceptionMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.middleware.server_error import ServerErrorMiddleware
+from connexion.middleware.swagger_ui import SwaggerUIMiddleware
+from connexion.options import SwaggerUIOptions
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from funcatron.calls import ThreadCalls
+from funcatron.http.access import OperatorToken
+from funcatron.http.call import Call
+from funcatron.http.control import CALL, control_registry
+from funcatron.http.documents import JSON_PATH, document_routes
+from funcatron.http.endpoint import FunctionEndpoint
+from funcatron.http.later import Later
+from funcatron.http.metrics import Metrics
+from funcatron.http.refusals import Refusals
+from funcatron.http.routing import (
+    ChainedRouting,
+    FunctionMiddleware,
+    FunctionResolver,
+    allowed_methods,
+    routable,
+)
+from funcatron.invocation import Invocation, Result
+from funcatron.invoker import Invoker
+from funcatron.registry import Function, Registry
+from funcatron.services import Services
+from funcatron.spec.document import Document
+from funcatron.spec.lowering import lower_for_connexion
+
+if TYPE_CHECKING:
+    from funcatron.app import Funcatron
+
+__all__ = ["build_stack"]
+
+STACK = (
+    ServerErrorMiddleware,
+    ExceptionMiddleware,
+    SwaggerUIMiddleware,
+    ChainedRouting,
+    SecurityMiddleware,
+    LifespanMiddleware,
+    ContextMiddleware,
+)
+
+
+def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
+    """Return connexion's application for a Funcatron's documents and the control API; raises SpecError.
+
+    ``lifespan`` is an async context manager function, entered for as long as the server runs.
+    """
+    metrics = Metrics(lambda: funcatron.store.counts())
+    control = control_registry(funcatron, metrics)
+    own, operators = _routed(funcatron.registry), _routed(control)
+    functions = {**own, **operators}
+    endpoints = {**_endpoints(funcatron, own, metrics), **_control_endpoints(funcatron, operators)}
+    app = AsyncApp(
+        "funcatron", middlewares=[*STACK, partial(FunctionMiddleware, endpoints=endpoints)], lifespan=lifespan
+    )
+    add = partial(
+        _add,
+        app,
+        resolver=FunctionResolver(functions),
+        swagger_ui_options=SwaggerUIOptions(
+            serve_spec=False, spec_path=JSON_PATH, swagger_ui=funcatron.settings.swagger_ui
+        ),
+    )
+    for document in funcatron.documents:
+        add(document)
+    for document in control.documents:
+        without_token = funcatron.settings.control_token is None
+        add(document, open_to_all=without_token, security_map={"bearer": OperatorToken(funcatron.settings)})
+    _refuse(app, Refusals(functions, allowed_methods(functions)))
+    return app
+
+
+def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **options: Any) -> None:
+    app.add_api(routable(lower_for_connexion(document)), base_path=document.base_path, **options)
+    for path, served in document_routes(document, open_to_all=open_to_all):
+        app.add_url_rule(path, view_func=served)
+
+
+def _refuse(app: AsyncApp, refusals: Refusals) -> None:
+    for refused in (HTTPException, ProblemException):
+        app.add_error_handler(refused, refusals.refuse)
+    app.add_error_handler(Exception, refusals.fail)
+
+
+def _routed(registry: Registry) -> Mapping[str, Function]:
+    return {name: function for name, function in registry.functions.items() if function.operation.route is not None}
+
+
+def _endpoints(funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics) -> dict[str, ASGIApp]:
+    later = Later(funcatron)
+
+    async def now(call: Call) -> Result:
+        started = time.perf_counter()
+        result = await funcatron.invoke(
+            call.function,
+            call.arguments,
+            execution_id=call.id,
+            headers=call.headers,
+            principal=call.principal,
+            extras=call.extras,
+            checked=True,
+        )
+        metrics.invoked(call.function.name, "http", result, time.perf_counter() - started)
+        return result
+
+    async def dispatched(call: Call) -> Result:
+        result = await later.answer(call)
+        metrics.accepted(call.function.name, "async")
+        return result
+
+    return {
+        name: FunctionEndpoint(function, max_body=funcatron.settings.max_body, now=now, later=dispatched)
+        for name, function in functions.items()
+    }
+
+
+def _control_endpoints(funcatron: Funcatron, functions: Mapping[str, Function]) -> dict[str, ASGIApp]:
+    """The control API's functions see their whole Call; the users' middleware and services are not theirs."""
+    invoker = Invoker(services=Services(), calls=ThreadCalls(1))
+
+    async def now(call: Call) -> Result:
+        context = {**call.extras["context_"], CALL: call}
+        invocation = Invocation(
+            id=call.id,
+            function=call.function.name,
+            trigger="http",
+            arguments=call.arguments,
+            deadline=time.monotonic() + call.function.extension.timeout,
+            headers=call.headers,
+            extras={**call.extras, "context_": context},
+        )
+        return await invoker.invoke(call.function, invocation)
+
+    return {
+        name: FunctionEndpoint(function, max_body=funcatron.settings.max_body, now=now, later=None)
+        for name, function in functions.items()
+    }
