@@ -56,12 +56,15 @@ class Runner:
         self._alive = alive
         self._ended = ended
         self._redacted = redacted
+        self._unfinished: dict[str, tuple[Execution, Ending]] = {}
 
     async def run(self, execution_id: str, function_name: str, *, worker: str) -> Execution | None:
         """Run one attempt; returns the record after it, or None where there was nothing to do (a duplicate, a
         cancelled or an unknown execution, one that another worker runs). Raises Unavailable: then the message must
         not be acknowledged.
         """
+        if (unfinished := self._unfinished.pop(execution_id, None)) is not None:
+            return self._finish(*unfinished)
         started = self._start(execution_id, function_name, worker)
         if started is None:
             return None
@@ -199,7 +202,11 @@ class Runner:
             logger.warning("%d log lines of %s are lost: %s", len(lines), execution_id, error)
 
     def _finish(self, started: Execution, ending: Ending) -> Execution | None:
-        after = self._store.finish(started.id, started.attempt, ending)
+        try:
+            after = self._store.finish(started.id, started.attempt, ending)
+        except Unavailable:
+            self._unfinished[started.id] = started, ending  # the caller comes again: what was done is not done twice
+            raise
         if after is None:
             logger.info("execution %s was ended by others while it ran; its result is dropped", started.id)
         elif after.ended:

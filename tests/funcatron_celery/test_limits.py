@@ -1,4 +1,4 @@
-"""Soft time limits in the main thread."""
+"""Ending sync handlers in the main thread: by time, by cancellation."""
 
 from __future__ import annotations
 
@@ -6,39 +6,52 @@ import asyncio
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from funcatron.errors import TimeLimitExceeded
-from funcatron_celery.limits import InlineCalls, limited
+from funcatron_celery.limits import InlineCalls
+
+OFF = (0.0, 0.0)
 
 
-def run(call: object, timeout: float | None) -> object:
-    return asyncio.run(InlineCalls().run(call, timeout))  # type: ignore[arg-type]
+@pytest.fixture
+def calls() -> Iterator[InlineCalls]:
+    before = signal.getsignal(signal.SIGALRM)
+    yield InlineCalls()
+    signal.signal(signal.SIGALRM, before)
 
 
-def test_a_call_within_its_limit_returns_what_it_returns() -> None:
-    assert run(lambda: "done", 5.0) == "done"
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+def run(calls: InlineCalls, call: Callable[[], Any], timeout: float | None = None) -> Any:
+    return asyncio.run(calls.run(call, timeout))
 
 
-def test_a_sleeping_call_is_interrupted() -> None:
+def test_a_call_within_its_limit_returns_what_it_returns(calls: InlineCalls) -> None:
+    assert run(calls, lambda: "done", 5.0) == "done"
+    assert signal.getitimer(signal.ITIMER_REAL) == OFF
+
+
+def test_a_sleeping_call_is_interrupted(calls: InlineCalls) -> None:
     began = time.monotonic()
     with pytest.raises(TimeLimitExceeded, match=r"0\.1 s has passed"):
-        run(lambda: time.sleep(10), 0.1)
+        run(calls, lambda: time.sleep(10), 0.1)
     assert time.monotonic() - began < 2.0
 
 
-def test_a_computing_call_is_interrupted() -> None:
+def test_a_computing_call_is_interrupted(calls: InlineCalls) -> None:
     def busy() -> None:
         while True:
             pass
 
     with pytest.raises(TimeLimitExceeded):
-        run(busy, 0.1)
+        run(calls, busy, 0.1)
 
 
-def test_a_call_that_swallows_the_exception_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_swallows_the_exception_is_interrupted_again(
+    calls: InlineCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("funcatron_celery.limits.AGAIN", 0.05)
     swallowed = 0
 
@@ -52,33 +65,52 @@ def test_a_call_that_swallows_the_exception_is_interrupted_again(monkeypatch: py
         time.sleep(10)
 
     with pytest.raises(TimeLimitExceeded):
-        run(stubborn, 0.05)
+        run(calls, stubborn, 0.05)
     assert swallowed == 2
 
 
-def test_what_was_there_before_is_there_after() -> None:
+def test_what_was_there_before_is_there_after(calls: InlineCalls) -> None:
     def handler(number: int, frame: object) -> None: ...
 
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        with pytest.raises(ZeroDivisionError):
-            limited(lambda: 1 // 0, 5.0)
-        assert signal.getsignal(signal.SIGALRM) is handler
-        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGALRM, handler)
+    with pytest.raises(ZeroDivisionError):
+        run(calls, lambda: 1 // 0, 5.0)
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL) == OFF
 
 
-def test_a_limit_that_has_passed_already_never_begins() -> None:
-    begun = []
+def test_a_limit_that_has_passed_already_never_begins(calls: InlineCalls) -> None:
+    begun: list[int] = []
     with pytest.raises(TimeLimitExceeded, match="before the handler began"):
-        run(lambda: begun.append(1), -1.0)
+        run(calls, lambda: begun.append(1), -1.0)
     assert begun == []
 
 
-def test_without_a_limit_and_in_other_threads_no_timer_is_set() -> None:
-    seen: list[object] = [run(lambda: signal.getitimer(signal.ITIMER_REAL), None)]
-    thread = threading.Thread(target=lambda: seen.append(run(lambda: signal.getitimer(signal.ITIMER_REAL), 5.0)))
+def test_without_a_limit_and_in_other_threads_no_timer_is_set(calls: InlineCalls) -> None:
+    seen: list[object] = [run(calls, lambda: signal.getitimer(signal.ITIMER_REAL))]
+    thread = threading.Thread(target=lambda: seen.append(run(calls, lambda: signal.getitimer(signal.ITIMER_REAL), 5.0)))
     thread.start()
     thread.join()
-    assert seen == [(0.0, 0.0), (0.0, 0.0)]
+    assert seen == [OFF, OFF]
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0])
+def test_a_call_is_cancelled_by_the_id_of_its_execution(calls: InlineCalls, timeout: float | None) -> None:
+    calls.current = "this"
+    timers = [threading.Timer(0.05, calls.cancel, ["another"]), threading.Timer(0.2, calls.cancel, ["this"])]
+    for timer in timers:
+        timer.start()
+    began = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        run(calls, lambda: time.sleep(10), timeout)
+    assert 0.15 < time.monotonic() - began < 5
+    for timer in timers:
+        timer.join()
+
+
+def test_a_cancellation_that_comes_too_late_harms_nobody(calls: InlineCalls) -> None:
+    calls.current = "this"
+    assert run(calls, lambda: 1) == 1
+    calls.cancel("this")
+    calls.current = "next"
+    assert run(calls, lambda: time.sleep(0.05) or 2) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -138,8 +139,6 @@ def test_children_die_with_a_supervisor_that_is_killed(site: Site, until: Callab
 
 
 def until_traced(site: Site, count: int) -> None:
-    import time
-
     end = time.monotonic() + 20
     while len(site.traces()) < count:
         assert time.monotonic() < end
@@ -153,3 +152,21 @@ def worker_site(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[]
     made.start("run", "--workers", "2")
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("name", ["tried.note", "tried.anote"])
+def test_a_running_handler_is_interrupted_when_its_execution_is_cancelled(site: Site, name: str) -> None:
+    site.start("run")
+    path = name.partition(".")[2]
+    execution = httpx.post(f"{site.url}/{path}", json={"n": 1, "sleep": 15}).json()["id"]
+    control = f"{site.url}/_funcatron/executions/{execution}"
+    end = time.monotonic() + 20
+    while httpx.get(control).json()["state"] != "running":
+        assert time.monotonic() < end
+    assert httpx.post(f"{control}/cancel").json()["state"] == "cancelled"
+    after = httpx.post(f"{site.url}/{path}", json={"n": 2}).json()["id"]
+    began = time.monotonic()
+    assert site.ended(after).state == "succeeded"
+    assert time.monotonic() - began < 8, "the worker does not sit out what was cancelled"
+    assert site.store.get(execution).state == "cancelled"
+    assert "is started again" not in site.log(), "no process was killed for it"

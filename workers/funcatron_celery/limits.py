@@ -1,21 +1,23 @@
-"""Time limits inside a worker: a timer interrupts a sync handler in the process's main thread.
+"""Ending a sync handler from outside: its time limit, or a cancellation.
 
 A worker runs sync handlers in its main thread, because only there a signal can interrupt Python code: a handler that
-waits, sleeps or computes in Python is ended at its soft limit, and its services are rolled back. What no signal can
-interrupt (a C extension that never returns) meets the hard limit: the supervisor kills the process.
+waits, sleeps or computes in Python is ended by an exception raised inside it, and its services are rolled back. What
+no signal can interrupt (a C extension that never returns) meets the hard limit: the supervisor kills the process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
 from funcatron.errors import TimeLimitExceeded
 
-__all__ = ["InlineCalls", "limited"]
+__all__ = ["InlineCalls"]
 
 T = TypeVar("T")
 
@@ -24,36 +26,60 @@ AGAIN = 1.0
 
 
 class InlineCalls:
-    """Runs a sync handler where it is called; in the main thread its time is limited by ``ITIMER_REAL``.
+    """Runs a sync handler where it is called (``funcatron.calls.Calls``); in the main thread it can be interrupted.
 
-    In any other thread (Celery's ``threads`` pool) there is no soft limit, only the reaper's.
+    In any other thread (Celery's ``threads`` pool) there is neither soft limit nor cancellation, only the reaper.
+    ``current`` names the execution that the main thread runs; whoever runs executions keeps it up to date.
     """
 
+    def __init__(self) -> None:
+        self.current: str | None = None
+        self._cancelled: str | None = None
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+            signal.signal(signal.SIGALRM, _too_late)
+
     async def run(self, call: Callable[[], T], timeout: float | None) -> T:
-        """Return what ``call`` returns; raises TimeLimitExceeded out of it once ``timeout`` seconds have passed."""
-        if timeout is None or threading.current_thread() is not threading.main_thread():
+        """Return what ``call`` returns; raises TimeLimitExceeded in it once ``timeout`` seconds have passed, and
+        asyncio.CancelledError where its execution is cancelled.
+        """
+        if threading.current_thread() is not threading.main_thread():
             return call()
-        return limited(call, timeout)
+        return self._interruptible(call, timeout)
 
+    def cancel(self, execution_id: str) -> None:
+        """Interrupt this execution, if it is the one that runs in the main thread; from any thread."""
+        self._cancelled = execution_id
+        main = threading.main_thread().ident
+        if self.current == execution_id and main is not None:
+            signal.pthread_kill(main, signal.SIGALRM)
 
-def limited(call: Callable[[], T], seconds: float) -> T:
-    """Return ``call()``; raises TimeLimitExceeded in it after ``seconds``, then every second. Main thread only."""
-    if seconds <= 0:
-        raise TimeLimitExceeded("the time limit had passed before the handler began")
-    armed = True
+    def _interruptible(self, call: Callable[[], T], timeout: float | None) -> T:
+        if timeout is not None and timeout <= 0:
+            raise TimeLimitExceeded("the time limit had passed before the handler began")
+        until = None if timeout is None else time.monotonic() + timeout
+        inside = True
 
-    def ring(number: int, frame: FrameType | None) -> None:
-        if armed:
-            raise TimeLimitExceeded(f"the time limit of {seconds:g} s has passed")
+        def ring(number: int, frame: FrameType | None) -> None:
+            if not inside:
+                return
+            if self.current is not None and self._cancelled == self.current:
+                raise asyncio.CancelledError
+            if until is not None and time.monotonic() >= until:
+                raise TimeLimitExceeded(f"the time limit of {timeout:g} s has passed")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
+        before = signal.signal(signal.SIGALRM, ring)
         try:
-            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
-            return call()
+            try:
+                if timeout is not None:
+                    signal.setitimer(signal.ITIMER_REAL, timeout, AGAIN)
+                return call()
+            finally:
+                inside = False  # may itself be interrupted, hence the outer finally
         finally:
-            armed = False  # may itself be interrupted, hence the outer finally
-    finally:
-        armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+            inside = False
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def _too_late(number: int, frame: FrameType | None) -> None:
+    """Take a signal for a handler that has just ended; left to itself the system would end the process."""

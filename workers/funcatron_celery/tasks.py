@@ -8,6 +8,7 @@ from the record.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -23,11 +24,13 @@ from funcatron.codec import encode_input
 from funcatron.errors import InvalidInput, Unavailable
 from funcatron.execution import Execution
 from funcatron.registry import Function
+from funcatron.runner import Runner
 from funcatron_celery.envelope import MARK
 from funcatron_celery.examine import Call
 from funcatron_celery.identity import Identity
 from funcatron_celery.limits import InlineCalls
 from funcatron_celery.loop import TaskLoop
+from funcatron_celery.running import Running
 
 __all__ = ["FunctionFailed", "Tasks"]
 
@@ -73,6 +76,9 @@ class Tasks:
             async def attempt() -> Execution | None:
                 runner = self._funcatron.runner
                 self.must_end(time.monotonic() + function.extension.async_timeout)
+                return await self._running.watch(request.id, run(runner))
+
+            async def run(runner: Runner) -> Execution | None:
                 if getattr(request, MARK, None) == "execution":
                     return await runner.run(request.id, function.name, worker=self._identity.id)
                 queue = function.extension.queue
@@ -80,6 +86,8 @@ class Tasks:
                     request.id, function.name, kwargs, worker=self._identity.id, args=args, queue=queue
                 )
 
+            if self._prepared != os.getpid():
+                self._prepare()
             return _answer(self._persist(attempt))
 
         execute.__doc__ = function.operation.summary or None
@@ -112,12 +120,12 @@ class Tasks:
 
     def _persist(self, attempt: Callable[[], Coroutine[Any, Any, Execution | None]]) -> Execution | None:
         """Make the attempt; while the store is out of reach keep the message and try again."""
-        if self._prepared != os.getpid():
-            self._prepare()
         pause = 0.1
         while True:
             try:
                 return self.loop.run(attempt())
+            except asyncio.CancelledError:
+                return None  # its record says so already
             except Unavailable as error:
                 logger.warning("the store is out of reach, trying again in %.1f s: %s", pause, error)
                 if not _wait(pause):
@@ -127,8 +135,10 @@ class Tasks:
                 self.must_end(None)
 
     def _prepare(self) -> None:
-        """In a worker a sync handler runs where its task runs, so that its time limit can interrupt it."""
-        self._funcatron.calls = InlineCalls()
+        """In a worker a sync handler runs where its task runs, so that it can be interrupted."""
+        calls = InlineCalls()
+        self._funcatron.calls = calls
+        self._running = Running(lambda: self._funcatron.store, calls)
         self._prepared = os.getpid()
 
 
