@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from funcatron.calls import ThreadCalls
+from funcatron.errors import SpecError
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
@@ -38,6 +39,7 @@ from funcatron.http.routing import (
     allowed_methods,
     routable,
 )
+from funcatron.http.security import security_mistakes
 from funcatron.invocation import Invocation, Result
 from funcatron.invoker import Invoker
 from funcatron.registry import Function, Registry
@@ -66,9 +68,12 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
 
     ``lifespan`` is an async context manager function, entered for as long as the server runs.
     """
+    own = _routed(funcatron.registry)
+    if mistakes := [mistake for document in funcatron.documents for mistake in security_mistakes(document)]:
+        raise SpecError(mistakes)
     metrics = Metrics(lambda: funcatron.store.counts())
     control = control_registry(funcatron, metrics)
-    own, operators = _routed(funcatron.registry), _routed(control)
+    operators = _routed(control)
     functions = {**own, **operators}
     endpoints = {**_endpoints(funcatron, own, metrics), **_control_endpoints(funcatron, operators)}
     app = AsyncApp(

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from funcatron.errors import SpecError
+from funcatron.http import build_door
 from funcatron.http.security import challenges, credential_names, principal_of
 from funcatron.invocation import Principal
 from funcatron.testing import application
@@ -71,3 +73,28 @@ def test_schemes_tell_challenges_and_headers_with_credentials(
     assert challenges(operation) == challenge
     assert credential_names(operation, "header") == headers
     assert credential_names(operation, "query") == ({"key"} if {"again": [], "query": []} in security else set())
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("nosuchmodule.check", "there is no module 'nosuchmodule' on the path"),
+        ("os.path.nothing", "os.path has no 'nothing'"),
+        ("os.sep", "os.sep is a str, not a function"),
+    ],
+)
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_security_function_that_is_none_is_a_mistake_at_the_start(function: str, says: str, version: int) -> None:
+    scheme = {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": function}
+    paths = {"/x": {"get": {"operationId": "f", "responses": {"200": {"description": ""}}}}}
+    spec: dict[str, Any] = {"info": {"title": "t", "version": "1"}, "paths": paths}
+    spec |= (
+        {"swagger": "2.0", "securityDefinitions": {"key": scheme}}
+        if version == 2
+        else {"openapi": "3.0.3", "components": {"securitySchemes": {"key": scheme}}}
+    )
+    with pytest.raises(SpecError) as caught:
+        build_door(application(spec, handlers={"f": lambda: None}))
+    (mistake,) = caught.value.mistakes
+    assert says in mistake.message
+    assert mistake.pointer.endswith("/key/x-apikeyInfoFunc")
