@@ -11,11 +11,12 @@ from funcatron.spec import checks, metaschema
 from funcatron.spec.operation import Operation
 from funcatron.spec.operations import READERS, operations
 from funcatron.spec.pointer import find, split
+from funcatron.spec.pruning import prune
 from funcatron.spec.references import Bundle, follow
 from funcatron.spec.source import Source, read
 from funcatron.spec.structure import DIALECTS
 
-__all__ = ["Document", "load"]
+__all__ = ["Document", "examine", "load"]
 
 
 class Document:
@@ -58,22 +59,38 @@ def load(source: str | Path | Mapping[str, Any]) -> Document:
 
     OpenAPI 2.0 and 3.0 are read. Raises SpecError that lists every mistake, each with file, line and JSON Pointer.
     """
+    document, mistakes = examine(source)
+    if mistakes or document is None:
+        raise SpecError(mistakes)
+    return document
+
+
+def examine(source: str | Path | Mapping[str, Any]) -> tuple[Document | None, list[Mistake]]:
+    """As ``load``, but return every mistake together with what of the document is sound, None if nothing is.
+
+    Raises SpecError where it cannot be read at all.
+    """
     root = read(source)
     version = _version(root)
     bundle = Bundle(root, DIALECTS[version])
     bundle.complete()
-    mistakes = [*bundle.mistakes, *_mistakes(bundle, version)]
-    if mistakes:
-        raise SpecError(mistakes)
-    return Document(bundle, version)
+    found = [*((mistake, None) for mistake in bundle.mistakes), *_mistakes(bundle, version)]
+    mistakes = [mistake for mistake, _ in found]
+    places = [place or (split(mistake.pointer) if mistake.file == root.name else ()) for mistake, place in found]
+    if not prune(bundle.tree, places):
+        return None, mistakes
+    return Document(bundle, version), mistakes
 
 
-def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[Mistake]:
+def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[tuple[Mistake, tuple[str, ...]]]:
+    """Give each mistake of a bundle and its place in the tree (the Mistake itself names the place in its file)."""
     for finding in (*metaschema.check(version, bundle.tree), *checks.check(bundle, version)):
-        yield bundle.mistake(tuple(str(step) for step in finding.path), finding.message)
-    for kind, place in bundle.strays:
-        for finding in metaschema.check(version, find(bundle.tree, place), kind):
-            yield bundle.mistake((*place, *(str(step) for step in finding.path)), finding.message)
+        place = tuple(str(step) for step in finding.path)
+        yield bundle.mistake(place, finding.message), place
+    for kind, stray in bundle.strays:
+        for finding in metaschema.check(version, find(bundle.tree, stray), kind):
+            place = (*stray, *(str(step) for step in finding.path))
+            yield bundle.mistake(place, finding.message), place
 
 
 def _version(root: Source) -> tuple[int, int]:
