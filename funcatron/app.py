@@ -7,6 +7,7 @@ triggers and tests.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -22,22 +23,23 @@ from funcatron import plugins
 from funcatron.calls import Calls, ThreadCalls
 from funcatron.codec import encode_input, encode_json
 from funcatron.endings import Endings, record_of_sync_call
-from funcatron.errors import FuncatronError, Mistake, Problem, SpecError
+from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, new_id
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
 from funcatron.redact import redact
-from funcatron.registry import Function, Handlers, Registry, build_registry
+from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import Runner
 from funcatron.services import Services
 from funcatron.settings import Settings, load_settings
-from funcatron.spec.document import Document, load
+from funcatron.spec.document import load
 from funcatron.triggers import BoundTrigger, bound_triggers, subscribers
 
 __all__ = ["Funcatron"]
 
+logger = logging.getLogger("funcatron.app")
 T = TypeVar("T")
 
 
@@ -45,6 +47,8 @@ class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
     """A part of the application: made once, on first use, by one thread."""
 
     def __get__(self, instance: Any, owner: type | None = None) -> T:  # type: ignore[override]
+        if instance is None:
+            return self  # type: ignore[return-value]
         with instance._lock:  # noqa: SLF001 - a part of the class below
             made: T = super().__get__(instance, owner)
             return made
@@ -77,7 +81,7 @@ class Funcatron:
         calls: Calls | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.documents = _load_all(specs)
+        self.documents = load_documents(specs)
         self.services = Services()
         self.handlers = handlers
         self._middleware = tuple(middleware)
@@ -235,15 +239,20 @@ class Funcatron:
             principal=principal,
             extras=extras or {},
         )
-        result = await self.invoker.invoke(found, invocation)
         if found.extension.record:
-            await self._record(found, invocation, result, created)
-        return result
+            return await self._invoke_on_record(found, invocation, created)
+        return await self.invoker.invoke(found, invocation)
 
-    async def _record(self, function: Function, invocation: Invocation, result: Result, created: float) -> None:
-        """Keep a record of a sync call, after its end; a stream's body is not kept."""
-        record = record_of_sync_call(function, invocation, result, created)
-        await asyncio.to_thread(self.store.create, [record])
+    async def _invoke_on_record(self, function: Function, invocation: Invocation, created: float) -> Result:
+        """Invoke, then keep a record; what was done stays done where the store is out of reach."""
+        stored = encode_input(invocation.arguments, strict=False)  # before: files are closed and bodies changed after
+        result = await self.invoker.invoke(function, invocation)
+        record = record_of_sync_call(function, invocation, stored, result, created)
+        try:
+            await asyncio.to_thread(self.store.create, [record])
+        except Unavailable as error:
+            logger.error("the call %s of %s is not on record: %s", invocation.id, function.name, error)
+        return result
 
     async def dispatch(
         self,
@@ -264,7 +273,7 @@ class Funcatron:
         found = function if isinstance(function, Function) else self.registry.get(function)
         given = arguments or {}
         bound = given if checked else found.binder.from_call(given)
-        record = self._record_for(found, encode_input(bound), trigger, headers, principal)
+        record = self._record_for(found, bound, trigger, headers, principal)
         if idempotency_key is not None:
             record = msgspec.structs.replace(record, idempotency_key=idempotency_key, fingerprint=_digest(record.input))
         if await self.dispatcher.dispatch(record):
@@ -282,7 +291,8 @@ class Funcatron:
         """Give an event to ``function``, or to every function with an ``event`` trigger that matches it.
 
         Blocks until it is durable; returns the executions, those that exist already (same source, id and function)
-        included. Raises Problem (413) and Unavailable; then nothing of it was accepted.
+        included. Raises InvalidInput (what no record can keep), Problem (413) and Unavailable; then nothing of it was
+        accepted.
         """
         if function is not None:
             wanted: Iterable[tuple[Function, Mapping[str, Any]]] = [(self.registry.get(function), mapping or {})]
@@ -310,20 +320,24 @@ class Funcatron:
     def _record_of_event(
         self, function: Function, event: CloudEvent, trigger: str, mapping: Mapping[str, Any]
     ) -> Execution:
-        arguments = encode_input(function.binder.map_event(event, mapping))
+        arguments = function.binder.map_event(event, mapping)
         record = self._record_for(function, arguments, trigger, None, None, event.to_json())
         return msgspec.structs.replace(record, event_source=event.source, event_id=event.id)
 
     def _record_for(
         self,
         function: Function,
-        stored: dict[str, Any],
+        arguments: Mapping[str, Any],
         trigger: str,
         headers: Mapping[str, str] | None,
         principal: Principal | None,
         event: dict[str, Any] | None = None,
     ) -> Execution:
-        size = len(encode_json([stored, event]))
+        try:
+            stored = encode_input(arguments)
+            size = len(encode_json([stored, event]))
+        except TypeError as error:
+            raise InvalidInput([Violation("", str(error))]) from None
         if size > self.settings.max_message:
             limit = self.settings.max_message
             raise Problem(
@@ -371,22 +385,6 @@ class Funcatron:
 
                     self._door = build_door(self)
         await self._door(scope, receive, send)
-
-
-def _load_all(specs: Sequence[Source]) -> tuple[Document, ...]:
-    """Load every document; the mistakes of all of them are raised together."""
-    if not specs:
-        raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
-    documents: list[Document] = []
-    mistakes: list[Mistake] = []
-    for spec in specs:
-        try:
-            documents.append(load(spec))
-        except SpecError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise SpecError(mistakes)
-    return tuple(documents)
 
 
 def _digest(stored: Mapping[str, Any]) -> str:

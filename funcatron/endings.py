@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from funcatron.codec import decode_input, encode_input, encode_json
+from funcatron.codec import decode_input, decode_json
 from funcatron.errors import Problem
 from funcatron.execution import Execution, StoredResult, new_id
 from funcatron.expressions import evaluate, point
 from funcatron.invocation import Invocation, Result
 from funcatron.ports import Dispatcher
+from funcatron.redact import is_credential
 from funcatron.registry import Function, Registry
 from funcatron.spec.operation import Callback
 from funcatron.types import MISSING
 
-__all__ = ["Endings", "record_of_sync_call"]
+__all__ = ["Endings", "record_of_sync_call", "stored_result"]
 
 DELIVER = "funcatron.callbacks.deliver"
 
@@ -106,27 +108,48 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
     return next((value for given, value in headers.items() if given.lower() == name.lower()), None)
 
 
-def record_of_sync_call(function: Function, invocation: Invocation, result: Result, created: float) -> Execution:
-    """Return the record of a sync call that has ended (``record: true``); a streamed body is not kept."""
-    succeeded = result.ok
-    stored = StoredResult(status=result.status, headers=dict(result.headers), content_type=result.content_type)
-    if isinstance(result.body, bytes) and result.body and result.value is not None:
-        stored = msgspec.structs.replace(stored, body=msgspec.json.decode(encode_json(result.value)))
+def stored_result(result: Result) -> StoredResult:
+    """Return a Result that is not a stream in the form that a record keeps: no credentials, no cookies."""
+    headers = {name: value for name, value in result.headers.items() if not is_credential(name)}
+    kept = StoredResult(status=result.status, headers=headers, content_type=result.content_type)
+    body: bytes = result.body
+    bare = (result.content_type or "").partition(";")[0].strip().lower()
+    if not body:
+        return kept
+    try:
+        if bare == "application/json" or bare.endswith("+json"):
+            if (value := decode_json(body)) is not None:
+                return msgspec.structs.replace(kept, body=value)
+        elif bare.startswith("text/"):
+            return msgspec.structs.replace(kept, body=body.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    return msgspec.structs.replace(kept, base64=base64.b64encode(body).decode())
+
+
+def record_of_sync_call(
+    function: Function, invocation: Invocation, stored: dict[str, Any], result: Result, created: float
+) -> Execution:
+    """Return the record of a sync call that has ended (``record: true``); ``stored`` is its input in the form of
+    funcatron.codec. A streamed body is not kept.
+    """
+    kept = stored_result(result if isinstance(result.body, bytes) else msgspec.structs.replace(result, body=b""))
     problem = None
-    if not succeeded:
-        problem = result.value if result.failure else Problem(result.status).to_json()
+    if not result.ok:
+        problem = kept.body if isinstance(kept.body, dict) and result.failure else Problem(result.status).to_json()
     return Execution(
         id=invocation.id,
         function=function.name,
         trigger=invocation.trigger,
         queue=function.extension.queue,
-        state="succeeded" if succeeded else "failed",
+        state="succeeded" if result.ok else "failed",
         attempt=1,
-        input=encode_input(invocation.arguments),
+        input=stored,
+        event=None if invocation.event is None else invocation.event.to_json(),
         headers=dict(invocation.headers),
-        result=stored,
+        result=kept,
         problem=problem,
-        failure=None if succeeded else (result.failure or "handler"),  # type: ignore[arg-type]
+        failure=None if result.ok else (result.failure or "handler"),  # type: ignore[arg-type]
         principal=None if invocation.principal is None else msgspec.to_builtins(invocation.principal),
         project_id=None if invocation.principal is None else invocation.principal.project_id,
         created_at=created,

@@ -6,8 +6,9 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from funcatron import plugins
@@ -16,11 +17,11 @@ from funcatron.errors import FuncatronError, Mistake, SpecError, UnknownFunction
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
-from funcatron.spec.document import Document
+from funcatron.spec.document import Document, load
 from funcatron.spec.operation import Extension, Operation
 from funcatron.types import Handler
 
-__all__ = ["Function", "Registry", "build_registry"]
+__all__ = ["Function", "Registry", "build_registry", "load_documents"]
 
 Handlers = Mapping[str, Handler] | Callable[[str], Handler | None]
 """Handlers from elsewhere: by operationId, or a callable that is given the operationId."""
@@ -79,6 +80,22 @@ class Registry:
             return self.functions[name]
         except KeyError:
             raise UnknownFunction(f"no function is called {name!r}") from None
+
+
+def load_documents(specs: Sequence[str | Path | Mapping[str, Any]]) -> tuple[Document, ...]:
+    """Load every document; raises SpecError with the mistakes of all of them."""
+    if not specs:
+        raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
+    documents: list[Document] = []
+    mistakes: list[Mistake] = []
+    for spec in specs:
+        try:
+            documents.append(load(spec))
+        except SpecError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise SpecError(mistakes)
+    return tuple(documents)
 
 
 def build_registry(

@@ -6,7 +6,6 @@ twice, a worker that was given up for dead and comes back, and a cancel in mid-r
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from funcatron.codec import decode_input, decode_json, encode_input
+from funcatron.codec import decode_input, encode_input
+from funcatron.endings import stored_result
 from funcatron.errors import InvalidInput, Problem, Unavailable, UnknownFunction, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, Failure, Progress, StoredResult
@@ -23,7 +23,6 @@ from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.logs import Capture, capturing, install
 from funcatron.ports import Ending, ExecutionStore
-from funcatron.redact import is_credential
 from funcatron.registry import Function, Registry
 
 __all__ = ["Runner"]
@@ -250,25 +249,6 @@ def _failed(
     if delay is None:
         return Ending(change="fail", problem=problem, failure=failure, result=stored)
     return Ending(change="retry", problem=problem, failure=failure, due_at=time.time() + delay)
-
-
-def stored_result(result: Result) -> StoredResult:
-    """Return a Result that is not a stream in the form that a record keeps: no credentials, no cookies."""
-    headers = {name: value for name, value in result.headers.items() if not is_credential(name)}
-    kept = StoredResult(status=result.status, headers=headers, content_type=result.content_type)
-    body: bytes = result.body
-    bare = (result.content_type or "").partition(";")[0].strip().lower()
-    if not body:
-        return kept
-    try:
-        if bare == "application/json" or bare.endswith("+json"):
-            if (value := decode_json(body)) is not None:
-                return msgspec.structs.replace(kept, body=value)
-        elif bare.startswith("text/"):
-            return msgspec.structs.replace(kept, body=body.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    return msgspec.structs.replace(kept, base64=base64.b64encode(body).decode())
 
 
 def positional_refusal(args: Sequence[Any]) -> InvalidInput:
