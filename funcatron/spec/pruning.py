@@ -18,7 +18,7 @@ MENDABLE: dict[str, Any] = {"info": {"title": "", "version": ""}, "tags": [], "e
 
 def prune(tree: dict[str, Any], places: Iterable[Sequence[str]]) -> bool:
     """Cut out of ``tree`` what the mistakes at these places spoil; False where the rest cannot be relied on."""
-    return all([_cut(tree, tuple(place)) for place in places])
+    return all(_cut(tree, tuple(place)) for place in places)
 
 
 def _cut(tree: dict[str, Any], place: tuple[str, ...]) -> bool:
