@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report: dict[str, Any] = {"machine": machine, "sections": {}}
         try:
             for section in sections(options, folder):
+                tell("")
                 print(f"\n{section}", flush=True)
                 report["sections"][section.key] = section.to_json()
         except BenchmarkError as error:

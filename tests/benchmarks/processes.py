@@ -45,7 +45,7 @@ def python(module: str, *arguments: str) -> list[str]:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for children: this repository is importable, settings of funcatron are not inherited."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FUNCATRON_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    return {**kept, "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
 @contextmanager
