@@ -191,7 +191,7 @@ def encode_input(arguments: Mapping[str, Any], *, strict: bool = True) -> dict[s
 
 
 def decode_input(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that ``encode_input`` was given."""
+    """Return the arguments that ``encode_input`` was given. Raises ValueError or TypeError for what it did not make."""
     return {name: _restore(value) for name, value in stored.items()}
 
 
@@ -259,7 +259,9 @@ def _restore(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "$bytes" in value:
-        return base64.b64decode(value["$bytes"])
+        return base64.b64decode(value["$bytes"], validate=True)
     if "$file" in value:
-        return StoredUpload(base64.b64decode(value["$file"]), value.get("filename"), value.get("content_type"))
+        return StoredUpload(
+            base64.b64decode(value["$file"], validate=True), value.get("filename"), value.get("content_type")
+        )
     return {(key[1:] if key.startswith("$$") else key): _restore(item) for key, item in value.items()}
