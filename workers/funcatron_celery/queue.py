@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import Any
 
 from kombu.connection import Connection
@@ -21,7 +22,6 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
 from funcatron.errors import Problem, Unavailable
-from funcatron.event import CloudEvent
 from funcatron.ports import Publish
 from funcatron.settings import Settings
 from funcatron_celery.broker import connect
@@ -37,7 +37,10 @@ logger = logging.getLogger("funcatron.queue")
 
 DRAIN = 0.25
 HEARTBEAT = 30
+AT_ONCE = 0.001
 PREFETCH = 64
+PUBLISHERS = 16
+"""Threads that wait for messages to be stored: their commits are shared."""
 LONGEST_PAUSE = 30.0
 
 
@@ -102,14 +105,15 @@ class QueueTrigger:
             self._told.wait(pause)
 
     def _listen(self, publish: Publish) -> None:
-        with connect(self._url, heartbeat=HEARTBEAT) as connection:
+        with connect(self._url, heartbeat=HEARTBEAT) as connection, ThreadPoolExecutor(PUBLISHERS) as publishers:
             queue = self._queue()
             declare_if_missing(connection, queue)
             channel = connection.channel()
+            batch: list[Any] = []
             consumer = Consumer(
                 channel,
                 [queue(channel)],
-                on_message=lambda message: self._take(connection, message, publish),
+                on_message=batch.append,
                 prefetch_count=PREFETCH,
                 auto_declare=False,
                 on_decode_error=self._undecodable,
@@ -117,29 +121,29 @@ class QueueTrigger:
             with consumer:
                 while not self._told.is_set():
                     self._beat(connection)
-                    try:
-                        connection.drain_events(timeout=DRAIN)
-                    except TimeoutError:
-                        continue
+                    _drain(connection, batch)
+                    self._take(connection, batch, publish, publishers)
+                    batch.clear()
 
     def _beat(self, connection: Connection) -> None:
         if time.monotonic() >= self._beat_at and connection.supports_heartbeats:
             self._beat_at = time.monotonic() + HEARTBEAT / 4
             connection.heartbeat_check()
 
-    def _take(self, connection: Connection, message: Any, publish: Publish) -> None:
-        try:
-            if len(message.body) > self._largest:
-                raise Problem(413, detail=f"the body is {len(message.body)} bytes; at most {self._largest} are taken")
-            event = to_event(self._name, message.body, message.headers, message.content_type, self._identity(message))
-            stored = self._store(connection, event, publish)
-        except Problem as problem:
-            self._refuse(message, problem)
-        else:
-            if stored:
-                message.ack()
-            else:
+    def _take(self, connection: Connection, batch: Sequence[Any], publish: Publish, publishers: Executor) -> None:
+        """Publish all messages of a batch side by side, then settle them one by one, in this thread."""
+        stored = [(message, publishers.submit(self._store, message, publish)) for message in batch]
+        for message, outcome in stored:
+            while not wait([outcome], HEARTBEAT / 4).done:
+                self._beat(connection)
+            refusal = outcome.exception()
+            if isinstance(refusal, Problem):
+                self._refuse(message, refusal)
+            elif refusal is not None or not outcome.result():
                 message.reject(requeue=True)
+                self._told.wait(0.0 if refusal is None else 1.0)
+            else:
+                message.ack()
 
     def _identity(self, message: Any) -> str | None:
         """Return what tells this message from any other, also when it is delivered again."""
@@ -148,20 +152,27 @@ class QueueTrigger:
             return str(given)
         return None if is_amqp(self._url) else str(message.delivery_tag)
 
-    def _store(self, connection: Connection, event: CloudEvent, publish: Publish) -> bool:
-        """Publish until it is durable; False when this trigger is to end before."""
+    def _store(self, message: Any, publish: Publish) -> bool:
+        """Publish until it is durable; False where this trigger ends before. Raises Problem for what is no event."""
+        if len(message.body) > self._largest:
+            raise Problem(413, detail=f"the body is {len(message.body)} bytes; at most {self._largest} are taken")
+        event = to_event(self._name, message.body, message.headers, message.content_type, self._identity(message))
         pause = 0.2
         while True:
             try:
                 publish(event)
             except Unavailable as error:
                 logger.warning("queue %s: a message is not stored yet: %s", self._name, error)
+            except Problem:
+                raise
+            except Exception:  # the thread's boundary: the message goes back, the trigger goes on
+                logger.exception("queue %s: a message could not be published", self._name)
+                raise
             else:
                 return True
             if self._told.wait(pause):
                 return False
-            self._beat(connection)
-            pause = min(HEARTBEAT / 4, pause * 2)
+            pause = min(LONGEST_PAUSE, pause * 2)
 
     def _refuse(self, message: Any, problem: Problem) -> None:
         detail = problem.detail or problem.title
@@ -178,6 +189,17 @@ class QueueTrigger:
 
     def _undecodable(self, message: Any, error: BaseException) -> None:
         self._refuse(message, Problem(400, detail=f"the message cannot be unpacked: {error}"))
+
+
+def _drain(connection: Connection, batch: Sequence[Any]) -> None:
+    """Wait for messages; once there is one take what else is there already, as many as may be prefetched."""
+    timeout = DRAIN
+    while len(batch) < PREFETCH:
+        try:
+            connection.drain_events(timeout=timeout)
+        except TimeoutError:
+            return
+        timeout = AT_ONCE
 
 
 def _type_for(routing_key: str) -> str:
