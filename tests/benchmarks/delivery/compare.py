@@ -34,7 +34,7 @@ def compare_delivery(effort: Effort, folder: Path, tell: Tell) -> Iterator[Secti
             place.mkdir()
             redis = running.enter_context(redis_running(place))
             contestants += [CeleryOnRedis(redis, "solo", 1), CeleryOnRedis(redis, "prefork", 2)]
-        without = f" **Celery with Redis is left out: {absent}.**" if absent else ""
+        without = f"\n\n**Celery with Redis is left out: {absent}.**" if absent else ""
         yield _accepted(measure.accept(contestants, sizes, folder, tell), sizes, without)
         yield _executed(measure.execute(contestants, sizes, folder, tell), sizes, without)
         yield _started(measure.start(contestants, sizes, folder, tell), sizes, without)
