@@ -198,6 +198,10 @@ async def _guarded(call: CallNext, invocation: Invocation) -> Result:
         if task is None or task.cancelling():
             raise
         return refusal(RuntimeError("the handler was cancelled from inside"), invocation.id, invocation.function)
+    except BaseException as error:  # noqa: BLE001 - what is raised in a call ends that call, whatever its class
+        odd = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
+        odd.__cause__ = error
+        return refusal(odd, invocation.id, invocation.function)
 
 
 def refusal(error: Exception, execution_id: str, function: str) -> Result:
