@@ -85,13 +85,13 @@ def test_list_filters(store: SQLiteStore, run: Run) -> None:
 
 
 def test_list_as_a_table_says_why(store: SQLiteStore, run: Run) -> None:
-    failed = add(store, age=150)
+    failed = add(store, age=5400)
     fail(store, failed)
     code, out, _ = run("list")
     header, line = out.splitlines()
     assert code == 0
     assert header.split() == ["ID", "STATE", "FUNCTION", "TRIGGER", "ATTEMPT", "AGE", "WHAT"]
-    assert line == f"{failed}  failed  f         async    1        2m   it is taken"
+    assert line == f"{failed}  failed  f         async    1        1h   it is taken"
 
 
 def test_watch_needs_a_terminal(store: SQLiteStore, run: Run) -> None:
