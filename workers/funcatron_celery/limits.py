@@ -63,6 +63,8 @@ class InlineCalls:
             if not inside:
                 return
             if self.current is not None and self._cancelled == self.current:
+                if (task := asyncio.current_task()) is not None:
+                    task.cancel()  # so that it counts as cancelled from outside
                 raise asyncio.CancelledError
             if until is not None and time.monotonic() >= until:
                 raise TimeLimitExceeded(f"the time limit of {timeout:g} s has passed")
