@@ -156,8 +156,8 @@ def _call_blocking(function: Function, invocation: Invocation, services: Service
             if isinstance(result.body, Stream):
                 result.body.then(inner=stack.pop_all())
             return result
-    except StopIteration as error:  # no future can carry it
-        raise RuntimeError("the handler raised StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:  # no future can carry these
+        raise RuntimeError(f"the handler raised {type(error).__name__}") from error
     except SystemExit as error:
         raise _Exit(error.code) from error
     raise _swallowed(function)
