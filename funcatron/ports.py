@@ -185,7 +185,9 @@ class Trigger(Protocol):
     """One binding of one function to a source of events, made from the settings under its kind in ``x-funcatron``.
 
     A class of a kind is called with keyword arguments: ``function`` (name), ``settings`` (the object under the kind),
-    ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them.
+    ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them. A class whose
+    event is known at load has a classmethod ``example(settings) -> CloudEvent`` too: a function that it could never
+    call, because something required is missing, is then refused at load.
     """
 
     kind: str

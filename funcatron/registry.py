@@ -13,11 +13,11 @@ from typing import Any
 
 from funcatron import plugins
 from funcatron.binding import Binder
-from funcatron.errors import FuncatronError, Mistake, SpecError, UnknownFunction
+from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
-from funcatron.spec.document import Document, load
+from funcatron.spec.document import Document, examine
 from funcatron.spec.operation import Extension, Operation
 from funcatron.types import Handler
 
@@ -82,20 +82,38 @@ class Registry:
             raise UnknownFunction(f"no function is called {name!r}") from None
 
 
-def load_documents(specs: Sequence[str | Path | Mapping[str, Any]]) -> tuple[Document, ...]:
-    """Load every document; raises SpecError with the mistakes of all of them."""
+def load_documents(
+    specs: Sequence[str | Path | Mapping[str, Any]], handlers: Handlers | None = None
+) -> tuple[Document, ...]:
+    """Load every document; raises SpecError with the mistakes of all of them.
+
+    Where there are any, the handlers of what is sound are looked at too, so that a person sees everything at once.
+    """
     if not specs:
         raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
     documents: list[Document] = []
     mistakes: list[Mistake] = []
     for spec in specs:
         try:
-            documents.append(load(spec))
+            document, found = examine(spec)
         except SpecError as error:
             mistakes += error.mistakes
+        else:
+            mistakes += found
+            documents += [document] if document is not None else []
     if mistakes:
-        raise SpecError(mistakes)
+        raise SpecError([*mistakes, *_mistakes_of_handlers(documents, handlers)])
     return tuple(documents)
+
+
+def _mistakes_of_handlers(documents: Iterable[Document], handlers: Handlers | None) -> Sequence[Mistake]:
+    try:
+        build_registry(documents, handlers=handlers)
+    except SpecError as error:
+        return error.mistakes
+    except LookupError:  # what was cut out with a mistake is referred to by what is left
+        pass
+    return ()
 
 
 def build_registry(
@@ -149,6 +167,8 @@ def _function(
         return None, [*complaints, (place, str(error))]
     binder, mistakes = bind(operation, handler, services)
     complaints += [(place, message) for message in mistakes]
+    if binder is not None and not complaints:
+        complaints = _check_examples(operation, binder)
     if binder is None or complaints:
         return None, complaints
     replies = Replies(operation, validate=validate_responses)
@@ -221,4 +241,72 @@ def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
             complaints.append((binding.pointer, str(error)))
             continue
         complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
+    return complaints
+
+
+def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
+    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
+        if example is None:
+            continue
+        try:
+            binder.from_event(example(binding.settings), binding.settings.get("input"))
+        except InvalidInput as invalid:
+            complaints += [
+                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
+                for v in invalid.violations
+            ]
+    return complaints
+
+
+def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
+    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
+        if example is None:
+            continue
+        try:
+            binder.from_event(example(binding.settings), binding.settings.get("input"))
+        except InvalidInput as invalid:
+            complaints += [
+                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
+                for v in invalid.violations
+            ]
+    return complaints
+
+
+def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
+    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
+        if example is None:
+            continue
+        try:
+            binder.from_event(example(binding.settings), binding.settings.get("input"))
+        except InvalidInput as invalid:
+            complaints += [
+                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
+                for v in invalid.violations
+            ]
+    return complaints
+
+
+def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
+    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
+        if example is None:
+            continue
+        try:
+            binder.from_event(example(binding.settings), binding.settings.get("input"))
+        except InvalidInput as invalid:
+            complaints += [
+                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
+                for v in invalid.violations
+            ]
     return complaints

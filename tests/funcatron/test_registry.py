@@ -244,3 +244,35 @@ def test_handlers_are_named_for_people() -> None:
     assert make(plain).handler_name == f"{__name__}.plain"
     assert make(AsyncCall()).handler_name == f"{__name__}.AsyncCall"
     assert make(functools.wraps(plain)(lambda: None)).handler_name == f"{__name__}.plain"
+
+
+# What can never be filled
+
+
+def scheduled(**given: Any) -> dict[str, Any]:
+    return {"triggers": [{"schedule": {"cron": "* * * * *", **given}}]}
+
+
+LIMIT: dict[str, Any] = {
+    "parameters": [{"name": "maxItems", "in": "query", "required": True, "schema": {"type": "integer"}}]
+}
+
+
+def test_a_schedule_that_could_never_call_its_function_is_refused() -> None:
+    with pytest.raises(SpecError) as raised:
+        make(lambda max_items: None, extension=scheduled(), **LIMIT)
+    (mistake,) = raised.value.mistakes
+    assert mistake.message == "this schedule can never call f: /query/maxItems is required"
+    assert mistake.pointer == "/paths/~1f/post/x-funcatron/triggers/0/schedule"
+    (found,) = complaints(lambda max_items: None, extension=scheduled(input={"maxItems": "many"}), **LIMIT)
+    assert found.startswith("this schedule can never call f: /query/maxItems ")
+
+
+@pytest.mark.parametrize("given", [{"maxItems": 5}, {"max_items": 5, "more": 1}])
+def test_a_schedule_may_fill_what_is_required(given: dict[str, Any]) -> None:
+    function = make(lambda max_items: None, extension=scheduled(input=given), **LIMIT)
+    assert function.extension.triggers
+
+
+def test_what_only_an_event_can_tell_is_not_asked_for() -> None:
+    make(lambda max_items: None, extension={"triggers": [{"event": {"type": "t"}}]}, **LIMIT)
