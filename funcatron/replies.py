@@ -33,6 +33,8 @@ EMPTY = frozenset({204, 205, 304})
 BYTES = (bytes, bytearray, memoryview)
 _PLAIN = frozenset({dict, list, str, int, float, bool})
 _LINE_END = re.compile("\r\n|\n|\r")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class InvalidReply(FuncatronError):
@@ -58,6 +60,8 @@ class Replies:
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
         value, status, headers, content_type, retry_after = _unpack(returned)
+        if headers:
+            _check_headers(headers)
         if status is None:
             status = 204 if value is None else 200
         reply = self._operation.reply(status)
@@ -191,6 +195,15 @@ def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, dict[str,
         said = "a tuple must be (value, status), (value, headers) or (value, status, headers)"
         raise InvalidReply(said) from None
     return value, status, {str(name): str(item) for name, item in headers.items()}
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what HTTP cannot carry (RFC 9110, section 5.5), on every door: a result on record may be asked for."""
+    for name, value in headers.items():
+        if _TOKEN.fullmatch(name) is None:
+            raise InvalidReply(f"{name!r} is not the name of a header")
+        if _CONTROLS.search(str(value)):
+            raise InvalidReply(f"the header {name} has a line break or a control character in its value")
 
 
 def _status(given: Any) -> int:

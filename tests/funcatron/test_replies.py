@@ -358,3 +358,17 @@ async def test_an_operation_that_answers_events_streams_events() -> None:
 def test_connexion_is_not_imported_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "connexion.datastructures")
     assert "object does not serialise" in refusal(connexion.NoContent)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X-A": "a\r\nSet-Cookie: b"}, "the header X-A has a line break or a control character in its value"),
+        ({"X-A": "\0"}, "the header X-A has a line break or a control character in its value"),
+        ({"X A": "b"}, "'X A' is not the name of a header"),
+        ({"": "b"}, "'' is not the name of a header"),
+    ],
+)
+def test_headers_that_http_cannot_carry_are_refused_on_every_door(headers: dict[str, str], said: str) -> None:
+    assert refusal(({}, headers)) == refusal(({}, 200, headers)) == refusal(Result(value={}, headers=headers)) == said
+    assert replies().encode(({}, {"X-A": "grüezi\tdu"})).status == 200
