@@ -94,7 +94,9 @@ def note(message: str) -> None:
 
 
 def log_to_stderr(level: str) -> None:
-    """Log to standard error from this level on."""
+    """Log to standard error from this level on; of the HTTP client only warnings, since URLs may hold secrets."""
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s", stream=sys.stderr
     )
+    for name in ("httpcore", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
