@@ -10,19 +10,20 @@ from __future__ import annotations
 import functools
 import os
 import socket
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from funcatron.execution import Execution
 from funcatron_celery.sqlite.payload import payload as encoded
 
-__all__ = ["BODY", "MARK", "headers", "payload"]
+__all__ = ["BODY", "EMBED", "MARK", "headers", "payload"]
 
 MARK = "funcatron"
 """The header that says: this message names an execution on record. Its value is ``execution``."""
 
-BODY = b'[[],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+BODY: Final = orjson.dumps([[], {}, EMBED])
 """No arguments, no canvas."""
 
 _ID = "\x00"

@@ -20,7 +20,7 @@ from celery.worker import consumer, state
 from funcatron.errors import Unavailable
 from funcatron_celery.dead import DeadLetters, record_refusal
 from funcatron_celery.declare import declare_if_missing
-from funcatron_celery.envelope import MARK
+from funcatron_celery.envelope import BODY, EMBED, MARK
 from funcatron_celery.examine import Call, Refusal, examine
 from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue, is_amqp
 
@@ -112,6 +112,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         self._refuse(message, Refusal(reason="undecodable", detail=f"{type(exc).__name__}: {exc}"))
 
     def _examine(self, message: Any) -> Call | Refusal:
+        if message.body == BODY:  # our own publisher's; it need not be parsed, here and again by Celery
+            message._decoded_cache = [[], {}, dict(EMBED)]  # noqa: SLF001 - what message.payload returns
         return examine(
             message.headers,
             message.body,

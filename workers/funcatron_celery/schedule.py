@@ -67,21 +67,6 @@ class ScheduleTrigger:
         """Return the event that every tick makes, but for its time."""
         return cls(function="", settings=settings, config=Settings()).to_event(datetime(2000, 1, 1, tzinfo=UTC))
 
-    @classmethod
-    def example(cls, settings: Mapping[str, Any]) -> CloudEvent:
-        """Return the event that every tick makes, but for its time."""
-        return cls(function="", settings=settings, config=Settings()).to_event(datetime(2000, 1, 1, tzinfo=UTC))
-
-    @classmethod
-    def example(cls, settings: Mapping[str, Any]) -> CloudEvent:
-        """Return the event that every tick makes, but for its time."""
-        return cls(function="", settings=settings, config=Settings()).to_event(datetime(2000, 1, 1, tzinfo=UTC))
-
-    @classmethod
-    def example(cls, settings: Mapping[str, Any]) -> CloudEvent:
-        """Return the event that every tick makes, but for its time."""
-        return cls(function="", settings=settings, config=Settings()).to_event(datetime(2000, 1, 1, tzinfo=UTC))
-
     def describe(self) -> str:
         """See funcatron.ports.Trigger."""
         return f"schedule {self._cron} {self._timezone}"

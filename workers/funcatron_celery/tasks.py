@@ -88,7 +88,8 @@ class Tasks:
 
             if self._prepared != os.getpid():
                 self._prepare()
-            return _answer(self._persist(attempt))
+            answer = _answer(self._persist(attempt))
+            return answer if _is_wanted(task) else None
 
         execute.__doc__ = function.operation.summary or None
         return execute
@@ -156,6 +157,12 @@ def _stopping() -> bool:
     return any(
         flag is not None and flag is not False for flag in (worker_state.should_stop, worker_state.should_terminate)
     )
+
+
+def _is_wanted(task: Any) -> bool:
+    """Whether anybody reads what the task returns: a result backend, or the next task of a canvas."""
+    request = task.request
+    return bool(not task.ignore_result or request.callbacks or request.chain or request.chord)
 
 
 def _answer(execution: Execution | None) -> Any:
