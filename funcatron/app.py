@@ -81,7 +81,7 @@ class Funcatron:
         calls: Calls | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.documents = load_documents(specs)
+        self.documents = load_documents(specs, handlers)
         self.services = Services()
         self.handlers = handlers
         self._middleware = tuple(middleware)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from funcatron import plugins
 from funcatron.binding import Binder
 from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
+from funcatron.importing import import_handler, make_importable, security_mistakes
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
@@ -125,14 +124,15 @@ def build_registry(
 ) -> Registry:
     """Find and bind a handler for every operation.
 
-    Raises SpecError with every mistake of every document: handlers that do not import, arguments nobody can fill,
+    Raises SpecError with every mistake of every document: functions that do not import, arguments nobody can fill,
     two functions of one name, triggers of an unknown kind.
     """
     documents = tuple(documents)
     mistakes: list[Mistake] = []
     functions: dict[str, Function] = {}
     for document in documents:
-        _make_importable(document)
+        make_importable(document)
+        mistakes += security_mistakes(document)
         for operation in document.operations:
             if operation.name in functions:
                 other = functions[operation.name].operation.document.source
@@ -149,13 +149,6 @@ def build_registry(
     return Registry(documents, functions.values())
 
 
-def _make_importable(document: Document) -> None:
-    """Handlers are found from the document's folder and the current one, in this order, before anything installed."""
-    for folder in ("", str(document.folder or "")):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-
-
 def _function(
     operation: Operation, handlers: Handlers | None, services: Collection[str], validate_responses: bool
 ) -> tuple[Function | None, list[tuple[str, str]]]:
@@ -164,7 +157,8 @@ def _function(
     try:
         handler = _find(operation, handlers)
     except FuncatronError as error:
-        return None, [*complaints, (place, str(error))]
+        _, mistakes = bind(operation, _anything, services)  # what is wrong with the names, whoever handles them
+        return None, [*complaints, (place, str(error)), *((place, message) for message in mistakes)]
     binder, mistakes = bind(operation, handler, services)
     complaints += [(place, message) for message in mistakes]
     if binder is not None and not complaints:
@@ -196,29 +190,6 @@ def _find(operation: Operation, handlers: Handlers | None) -> Handler:
     if not callable(found):
         raise FuncatronError(f"{operation.target or operation.name} is a {type(found).__name__}, not a function")
     return found
-
-
-def import_handler(target: str) -> Any:
-    """Import ``package.module.function`` (or ``package.module.Class.method``); raises FuncatronError saying why not."""
-    parts = target.split(".")
-    for split in range(len(parts) - 1, 0, -1):
-        module_name = ".".join(parts[:split])
-        try:
-            found: Any = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-                continue
-            raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
-        except (Exception, SystemExit) as error:
-            raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
-        for depth, part in enumerate(parts[split:], split):
-            if not hasattr(found, part):
-                raise FuncatronError(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
-            found = getattr(found, part)
-        return found
-    if len(parts) == 1:
-        raise FuncatronError(f"{target!r} names no module: write package.module.function, or give handlers")
-    raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
 
 
 def _is_a(handler: Any, kind: Callable[[Any], bool]) -> bool:
@@ -261,52 +232,5 @@ def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str
     return complaints
 
 
-def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
-    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
-    complaints = []
-    for binding in operation.extension.triggers:
-        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
-        if example is None:
-            continue
-        try:
-            binder.from_event(example(binding.settings), binding.settings.get("input"))
-        except InvalidInput as invalid:
-            complaints += [
-                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
-                for v in invalid.violations
-            ]
-    return complaints
-
-
-def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
-    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
-    complaints = []
-    for binding in operation.extension.triggers:
-        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
-        if example is None:
-            continue
-        try:
-            binder.from_event(example(binding.settings), binding.settings.get("input"))
-        except InvalidInput as invalid:
-            complaints += [
-                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
-                for v in invalid.violations
-            ]
-    return complaints
-
-
-def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
-    """Return which triggers can never call the function: those whose event is known at load, and does not fit."""
-    complaints = []
-    for binding in operation.extension.triggers:
-        example = getattr(plugins.load("funcatron.triggers", binding.kind), "example", None)
-        if example is None:
-            continue
-        try:
-            binder.from_event(example(binding.settings), binding.settings.get("input"))
-        except InvalidInput as invalid:
-            complaints += [
-                (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
-                for v in invalid.violations
-            ]
-    return complaints
+def _anything(**arguments: Any) -> None:
+    """Stand in for a handler that was not found."""

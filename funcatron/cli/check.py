@@ -39,25 +39,13 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
 
 def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[str], int]:
     """Return the mistakes, the warnings and the number of functions that are right."""
-    from funcatron.cli.application import application, names_an_application
-    from funcatron.spec.document import load
+    from funcatron.cli.application import application
 
-    mistakes: list[Mistake] = []
-    readable = []
-    for spec in specs:
-        try:
-            if not names_an_application(spec):
-                load(spec)
-            readable.append(spec)
-        except SpecError as error:
-            mistakes += error.mistakes
-    if not readable:
-        return mistakes, [], 0
     try:
-        registry = application(readable, given).registry
+        registry = application(specs, given).registry
     except SpecError as error:
-        return [*mistakes, *error.mistakes], [], 0
-    return mistakes, [line for function in registry for line in warnings_of(function)], len(registry)
+        return list(error.mistakes), [], 0
+    return [], [line for function in registry for line in warnings_of(function)], len(registry)
 
 
 def warnings_of(function: Function) -> Iterator[str]:

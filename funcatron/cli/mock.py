@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from funcatron.cli.sample import sample
 from funcatron.errors import FuncatronError
-from funcatron.registry import import_handler
+from funcatron.importing import import_handler
 from funcatron.spec.document import Document
 from funcatron.spec.operation import Operation
 from funcatron.types import Handler

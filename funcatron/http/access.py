@@ -21,7 +21,8 @@ from starlette.types import Scope
 from funcatron.errors import Problem, SettingsError
 from funcatron.execution import Execution
 from funcatron.http.call import Call
-from funcatron.http.security import challenges, defined_schemes, principal_of
+from funcatron.http.security import challenges, principal_of
+from funcatron.importing import defined_schemes
 from funcatron.registry import Function
 from funcatron.settings import Settings
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from funcatron.errors import FuncatronError, Mistake
+from funcatron.importing import defined_schemes
 from funcatron.invocation import Principal
-from funcatron.registry import import_handler
-from funcatron.spec.document import Document
 from funcatron.spec.operation import Operation
 
-__all__ = ["challenges", "credential_names", "defined_schemes", "principal_of", "security_mistakes"]
+__all__ = ["challenges", "credential_names", "principal_of"]
 
 ANONYMOUS = "anonymous"
 _IDS = ("sub", "uid", "user_id", "user", "client_id", "username")
@@ -63,37 +61,11 @@ def _words(value: Any) -> list[str]:
     return [str(item.get("name", "")) if isinstance(item, Mapping) else str(item) for item in value]
 
 
-def defined_schemes(document: Document) -> dict[str, Mapping[str, Any]]:
-    """Return a document's Security Scheme Objects by name, references followed."""
-    content = document.content
-    defined = content.get("securityDefinitions") or content.get("components", {}).get("securitySchemes", {})
-    return {name: document.resolve(scheme["$ref"]) if "$ref" in scheme else scheme for name, scheme in defined.items()}
-
-
 def _schemes(operation: Operation) -> list[Mapping[str, Any]]:
     """Return the Security Scheme Objects that an operation's requirements name."""
     defined = defined_schemes(operation.document)
     names = dict.fromkeys(name for requirement in operation.security for name in requirement)
     return [defined[name] for name in names if name in defined]
-
-
-def security_mistakes(document: Document) -> list[Mistake]:
-    """Return the security functions (``x-...Func``) of a document that cannot be imported."""
-    place = "/securityDefinitions" if document.version[0] == 2 else "/components/securitySchemes"
-    mistakes = []
-    for name, scheme in defined_schemes(document).items():
-        for key, target in scheme.items():
-            if not (key.startswith("x-") and key.endswith("Func") and isinstance(target, str)):
-                continue
-            try:
-                found = import_handler(target)
-            except FuncatronError as error:
-                mistakes.append(document.mistake(f"{place}/{name}/{key}", str(error)))
-            else:
-                if not callable(found):
-                    kind = type(found).__name__
-                    mistakes.append(document.mistake(f"{place}/{name}/{key}", f"{target} is a {kind}, not a function"))
-    return mistakes
 
 
 def credential_names(operation: Operation, location: str) -> frozenset[str]:

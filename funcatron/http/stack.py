@@ -23,7 +23,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from funcatron.calls import ThreadCalls
-from funcatron.errors import SpecError
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
@@ -39,7 +38,6 @@ from funcatron.http.routing import (
     allowed_methods,
     routable,
 )
-from funcatron.http.security import security_mistakes
 from funcatron.invocation import Invocation, Result
 from funcatron.invoker import Invoker
 from funcatron.registry import Function, Registry
@@ -69,8 +67,6 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     ``lifespan`` is an async context manager function, entered for as long as the server runs.
     """
     own = _routed(funcatron.registry)
-    if mistakes := [mistake for document in funcatron.documents for mistake in security_mistakes(document)]:
-        raise SpecError(mistakes)
     metrics = Metrics(lambda: funcatron.store.counts())
     control = control_registry(funcatron, metrics)
     operators = _routed(control)

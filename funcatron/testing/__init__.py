@@ -21,8 +21,9 @@ from typing import Any
 
 from funcatron.app import Funcatron, Source
 from funcatron.codec import encode_input
+from funcatron.importing import import_handler
 from funcatron.ports import Middleware
-from funcatron.registry import Handlers, import_handler
+from funcatron.registry import Handlers
 from funcatron.settings import load_settings
 from funcatron.store.memory import MemoryStore
 from funcatron.testing.doors import (

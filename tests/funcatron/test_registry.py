@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from funcatron.errors import FuncatronError, SpecError, UnknownFunction
-from funcatron.registry import Registry, build_registry, import_handler
+from funcatron.importing import import_handler
+from funcatron.registry import Registry, build_registry
 from funcatron.spec.document import load
 from tests.funcatron.functions import complaints, document, make
 

@@ -1,0 +1,69 @@
+"""Finding what a document names: handlers and security functions, by import."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from funcatron.errors import FuncatronError, Mistake
+from funcatron.spec.document import Document
+
+__all__ = ["defined_schemes", "import_handler", "make_importable", "security_mistakes"]
+
+
+def make_importable(document: Document) -> None:
+    """Have handlers found from the document's folder and the current one, in this order, before anything installed."""
+    for folder in ("", str(document.folder or "")):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def import_handler(target: str) -> Any:
+    """Import ``package.module.function`` (or ``package.module.Class.method``); raises FuncatronError saying why not."""
+    parts = target.split(".")
+    for split in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:split])
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
+                continue
+            raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
+        except (Exception, SystemExit) as error:
+            raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
+        for depth, part in enumerate(parts[split:], split):
+            if not hasattr(found, part):
+                raise FuncatronError(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
+            found = getattr(found, part)
+        return found
+    if len(parts) == 1:
+        raise FuncatronError(f"{target!r} names no module: write package.module.function, or give handlers")
+    raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
+
+
+def defined_schemes(document: Document) -> dict[str, Mapping[str, Any]]:
+    """Return a document's Security Scheme Objects by name, references followed."""
+    content = document.content
+    defined = content.get("securityDefinitions") or content.get("components", {}).get("securitySchemes", {})
+    return {name: document.resolve(scheme["$ref"]) if "$ref" in scheme else scheme for name, scheme in defined.items()}
+
+
+def security_mistakes(document: Document) -> list[Mistake]:
+    """Return the security functions (``x-...Func``) of a document that cannot be imported."""
+    place = "/securityDefinitions" if document.version[0] == 2 else "/components/securitySchemes"
+    mistakes = []
+    for name, scheme in defined_schemes(document).items():
+        for key, target in scheme.items():
+            if not (key.startswith("x-") and key.endswith("Func") and isinstance(target, str)):
+                continue
+            try:
+                found = import_handler(target)
+            except FuncatronError as error:
+                mistakes.append(document.mistake(f"{place}/{name}/{key}", str(error)))
+            else:
+                if not callable(found):
+                    kind = type(found).__name__
+                    mistakes.append(document.mistake(f"{place}/{name}/{key}", f"{target} is a {kind}, not a function"))
+    return mistakes
