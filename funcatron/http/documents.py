@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import yaml
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.codec import decode_json, encode_json
 from funcatron.spec.document import Document
 
-__all__ = ["JSON_PATH", "document_routes"]
+__all__ = ["JSON_PATH", "document_routes", "root_routes"]
 
 JSON_PATH = "/openapi.json"
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -25,11 +25,32 @@ def document_routes(document: Document, *, open_to_all: bool = False) -> Iterato
 
     With ``open_to_all`` it says that its security requirements are optional: a server that asks for nothing says so.
     """
+    yield from _forms(document, document.base_path, open_to_all)
+
+
+def root_routes(documents: Sequence[Document], *, ui: bool = True) -> Iterator[tuple[str, ASGIApp]]:
+    """Yield the paths of the first document and its Swagger UI at the root, where no document of its own is served."""
+    if documents and all(document.base_path for document in documents):
+        yield from _forms(documents[0], "", False)
+        for path in ("/ui", "/ui/") if ui else ():
+            yield path, partial(_redirect, documents[0].base_path + "/ui/")
+
+
+def _forms(document: Document, at: str, open_to_all: bool) -> Iterator[tuple[str, ASGIApp]]:
     json = _Served(document, "application/json", open_to_all)
-    yield document.base_path + JSON_PATH, json
-    yield document.base_path + "/openapi.yaml", _Served(document, "application/yaml", open_to_all)  # RFC 9512
+    yield at + JSON_PATH, json
+    yield at + "/openapi.yaml", _Served(document, "application/yaml", open_to_all)  # RFC 9512
     if document.version[0] == 2:
-        yield document.base_path + "/swagger.json", json
+        yield at + "/swagger.json", json
+
+
+async def _redirect(path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    await RedirectResponse(_root_path(scope) + path)(scope, receive, send)
+
+
+def _root_path(scope: Scope) -> str:
+    root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
+    return root_path.rstrip("/")
 
 
 class _Served:
@@ -45,8 +66,7 @@ class _Served:
         """Answer GET and HEAD (ASGI)."""
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
-        root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
-        await Response(self._content(root_path.rstrip("/")), media_type=self._media_type)(scope, receive, send)
+        await Response(self._content(_root_path(scope)), media_type=self._media_type)(scope, receive, send)
 
     def _encode(self, root_path: str) -> bytes:
         content = dict(self._document.content)

@@ -26,7 +26,7 @@ from funcatron.calls import ThreadCalls
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
-from funcatron.http.documents import JSON_PATH, document_routes
+from funcatron.http.documents import JSON_PATH, document_routes, root_routes
 from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
@@ -85,6 +85,8 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     )
     for document in funcatron.documents:
         add(document)
+    for path, served in root_routes(funcatron.documents, ui=funcatron.settings.swagger_ui):
+        app.add_url_rule(path, view_func=served)
     for document in control.documents:
         without_token = funcatron.settings.control_token is None
         add(document, open_to_all=without_token, security_map={"bearer": OperatorToken(funcatron.settings)})

@@ -252,8 +252,17 @@ async def test_the_swagger_ui_shows_that_document() -> None:
         assert (await http.get("/v2/ui/swagger-ui.css")).status_code == 200
 
 
+async def test_the_root_leads_to_the_first_document_where_it_has_none_of_its_own() -> None:
+    other = document({"/a": {"get": operation("a")}}, "/v1")
+    async with client(application(RECURSIVE, other, handlers=echo)) as http:
+        assert (await http.get("/openapi.json")).json() == {**RECURSIVE, "servers": [{"url": "/v2"}]}
+        assert (await http.get("/ui")).headers["location"] == "/v2/ui/"
+        assert (await http.get("/ui/")).headers["location"] == "/v2/ui/"
+
+
 async def test_the_swagger_ui_can_be_left_out() -> None:
     async with client(application(RECURSIVE, handlers=echo, swagger_ui=False)) as http:
+        assert (await http.get("/ui")).status_code == 404
         assert (await http.get("/v2/ui/")).status_code == 404
         assert (await http.get("/v2/openapi.json")).status_code == 200
 
