@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from funcatron.errors import InvalidInput, Violation
@@ -354,6 +355,7 @@ def find_media(content: Mapping[str, Any], media_type: str | None) -> str | None
     return next((keys[k] for k in (bare, suffix, f"{kind}/*", "*/*") if k in keys), None)
 
 
+@lru_cache(256)
 def is_json(media_type: str) -> bool:
     """Return whether a media type is JSON (RFC 8259) or has the suffix ``+json`` (RFC 6839)."""
     bare = media_type.split(";")[0].strip().lower()

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from types import CoroutineType
 from typing import Any
 
 import msgspec
@@ -103,7 +104,8 @@ class Invoker:
             result = await thread.run(call)
             result.body.move(thread)
             return result
-        return await _collected(await self._calls.run(call, limit), invocation)
+        result = await self._calls.run(call, limit)
+        return result if invocation.streaming else await _collected(result)
 
 
 async def _through(middleware: Middleware, call_next: CallNext, function: Function, invocation: Invocation) -> Result:
@@ -115,7 +117,7 @@ async def _through(middleware: Middleware, call_next: CallNext, function: Functi
         not isinstance(result.body, (bytes, Stream)) or not (result.body or result.value is None)
     ):
         result = function.replies.encode(result)
-    return await _collected(result, invocation)
+    return result if invocation.streaming else await _collected(result)
 
 
 def _name(middleware: Any) -> str:
@@ -125,13 +127,15 @@ def _name(middleware: Any) -> str:
 async def _called(function: Function, invocation: Invocation, services: Mapping[str, Any]) -> Result:
     """The whole of an async invocation but its services: handler and reply."""
     returned = function.handler(**_arguments(function, invocation, services))
-    if inspect.isawaitable(returned):
+    if type(returned) is CoroutineType or inspect.isawaitable(returned):
         returned = await returned
-    return await _collected(function.replies.encode(returned), invocation)
+    result = function.replies.encode(returned)
+    return result if invocation.streaming else await _collected(result)
 
 
-async def _collected(result: Result, invocation: Invocation) -> Result:
-    if invocation.streaming or not isinstance(result.body, Stream):
+async def _collected(result: Result) -> Result:
+    """Return the result with its stream read to the end."""
+    if not isinstance(result.body, Stream):
         return result
     return msgspec.structs.replace(result, body=await result.body.acollect())
 

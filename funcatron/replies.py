@@ -52,22 +52,23 @@ class Replies:
         self._operation = operation
         self._validate = validate
         self._validators: dict[tuple[int, str], SchemaValidator | None] = {}
-        self._types: dict[int, tuple[str, ...]] = {}
+        self._described: dict[int, tuple[Reply | None, tuple[str, ...]]] = {}
 
     def encode(self, returned: Any) -> Result:
         """Return the Result of what a handler returned.
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
-        value, status, headers, content_type, retry_after = _unpack(returned)
+        unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)
+        value, status, headers, content_type, retry_after = unpacked
         if headers:
             _check_headers(headers)
         if status is None:
             status = 204 if value is None else 200
-        reply = self._operation.reply(status)
-        content_type = content_type or self._infer(reply, status, value)
+        reply, types = self._described.get(status) or self._describe(status)
+        content_type = content_type or _infer(types, status, value)
         body = self._body(value, content_type)
-        if self._validate and reply is not None:
+        if reply is not None and self._validate:
             self._check(reply, status, content_type, value, body, headers)
         streamed = isinstance(body, Stream)
         return Result(
@@ -79,29 +80,11 @@ class Replies:
             retry_after=retry_after,
         )
 
-    def _infer(self, reply: Reply | None, status: int, value: Any) -> str:
-        """Choose a media type as connexion does: the only one, else by the value's kind; JSON where none is named."""
-        types = self._types.get(status)
-        if types is None:
-            types = self._types[status] = tuple(reply.content) if reply is not None else ()
-        if len(types) == 1 and "*" not in types[0]:
-            return types[0]
-        if value is None:
-            return next(filter(is_json, types), "")
-        wanted = _kind(value)
-        if not types:
-            return wanted
-        named = find_media(dict.fromkeys(types), wanted)
-        if named is not None:
-            return named if "*" not in named else wanted
-        if wanted == "application/json":
-            found = next((t for t in types if is_json(t) and "*" not in t), None)
-            if found is not None:
-                return found
-        raise InvalidReply(
-            f"several media types are declared for {status} ({', '.join(types)}) and a {type(value).__name__} does not "
-            "say which one it is: return a Content-Type header"
-        )
+    def _describe(self, status: int) -> tuple[Reply | None, tuple[str, ...]]:
+        """Return what the document says of a status, and its media types."""
+        reply = self._operation.reply(status)
+        self._described[status] = found = reply, tuple(reply.content) if reply is not None else ()
+        return found
 
     def _body(self, value: Any, content_type: str) -> Any:
         if value is None:
@@ -152,6 +135,28 @@ class Replies:
                 compile_schema(self._operation.document, schema, direction="response") if schema else None
             )
         return self._validators[key]
+
+
+def _infer(types: tuple[str, ...], status: int, value: Any) -> str:
+    """Choose a media type as connexion does: the only one, else by the value's kind; JSON where none is named."""
+    if len(types) == 1 and "*" not in types[0]:
+        return types[0]
+    if value is None:
+        return next(filter(is_json, types), "")
+    wanted = _kind(value)
+    if not types:
+        return wanted
+    named = find_media(dict.fromkeys(types), wanted)
+    if named is not None:
+        return named if "*" not in named else wanted
+    if wanted == "application/json":
+        found = next((t for t in types if is_json(t) and "*" not in t), None)
+        if found is not None:
+            return found
+    raise InvalidReply(
+        f"several media types are declared for {status} ({', '.join(types)}) and a {type(value).__name__} does not "
+        "say which one it is: return a Content-Type header"
+    )
 
 
 Unpacked: TypeAlias = tuple[Any, int | None, dict[str, str], str | None, float | None]
