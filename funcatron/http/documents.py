@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -33,7 +33,7 @@ def root_routes(documents: Sequence[Document], *, ui: bool = True) -> Iterator[t
     if documents and all(document.base_path for document in documents):
         yield from _forms(documents[0], "", False)
         for path in ("/ui", "/ui/") if ui else ():
-            yield path, partial(_redirect, documents[0].base_path + "/ui/")
+            yield path, _Redirect(documents[0].base_path + "/ui/")
 
 
 def _forms(document: Document, at: str, open_to_all: bool) -> Iterator[tuple[str, ASGIApp]]:
@@ -44,8 +44,15 @@ def _forms(document: Document, at: str, open_to_all: bool) -> Iterator[tuple[str
         yield at + "/swagger.json", json
 
 
-async def _redirect(path: str, scope: Scope, receive: Receive, send: Send) -> None:
-    await RedirectResponse(_root_path(scope) + path)(scope, receive, send)
+class _Redirect:
+    """Leads to another path of this server."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer any method (ASGI)."""
+        await RedirectResponse(_root_path(scope) + self._path)(scope, receive, send)
 
 
 def _root_path(scope: Scope) -> str:
