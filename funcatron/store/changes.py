@@ -6,8 +6,9 @@ it in one step or not at all. The states themselves come from the table in ``fun
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -56,7 +57,8 @@ def finish(now: float, attempt: int, ending: Ending) -> Change:
         sets |= {"due_at": now if ending.due_at is None else ending.due_at, "published_at": None}
     else:
         sets |= {"ended_at": now}
-    return _change(ending.change, sets, states=("running",), attempt=attempt)
+    name = cast("lifecycle.Change", ending.change)  # the table is asked whether it is one
+    return _change(name, sets, states=("running",), attempt=attempt)
 
 
 def lose(now: float, attempt: int, ending: Ending) -> Change:
@@ -88,7 +90,7 @@ def expire(now: float) -> Change:
 
 
 def _change(
-    name: Any,
+    name: lifecycle.Change,
     sets: dict[str, Any],
     *,
     states: tuple[State, ...] | None = None,
@@ -96,6 +98,13 @@ def _change(
     attempt: int | None = None,
     unexpired: float | None = None,
 ) -> Change:
+    found, state = _found(name, states)
+    return Change(found, {"state": state, **sets}, counts, attempt, unexpired)
+
+
+@functools.cache
+def _found(name: lifecycle.Change, states: tuple[State, ...] | None) -> tuple[tuple[State, ...], State]:
+    """Return the states that the change starts from, and the one state that it leads to."""
     found = states or before(name)
     (state,) = {transition(one, name) for one in found}
-    return Change(found, {"state": state, **sets}, counts, attempt, unexpired)
+    return found, state

@@ -1,8 +1,8 @@
 """Records as SQL: statements, and rows to records and back.
 
 Written in what SQLite and PostgreSQL share: ``ON CONFLICT``, ``UPDATE ... RETURNING``, partial indexes, row values,
-named parameters (``:name``). No database is touched here. JSON stands in text columns, times are seconds since the
-epoch. Only names of columns are put together here; every value is a parameter.
+parameters by name (``:name``), or by place where there are many (``?``). No database is touched here. JSON stands in
+text columns, times are seconds since the epoch. Only names of columns are put together here, values are parameters.
 """
 # ruff: noqa: S608
 
@@ -88,12 +88,14 @@ def from_row(row: Sequence[Any]) -> Execution:
     return Execution(**dict(zip(_FIELDS, values, strict=True)))
 
 
-def update(change: Change, execution_id: str) -> tuple[str, dict[str, Any]]:
-    """Return the compare-and-set that applies ``change`` to one record, and its parameters."""
-    parameters = {name: encode(name, value) for name, value in change.sets.items()}
-    text = _update(change.before, tuple(change.sets), change.counts, change.attempt is None, change.unexpired is None)
-    parameters |= {"_id": execution_id, "_attempt": change.attempt, "_unexpired": change.unexpired}
-    return text, parameters
+def update(change: Change, execution_id: str) -> tuple[str, list[Any]]:
+    """Return the compare-and-set that applies ``change`` to one record, and its parameters in order."""
+    names = tuple(change.sets)
+    text = _update(change.before, names, change.counts, change.attempt is not None, change.unexpired is not None)
+    values = [encode(name, change.sets[name]) for name in names]
+    values.append(execution_id)
+    values += [condition for condition in (change.attempt, change.unexpired) if condition is not None]
+    return text, values
 
 
 def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
@@ -122,7 +124,7 @@ def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
 
 def encode(name: str, value: Any) -> Any:
     """Return a field's value as its column holds it."""
-    return _encode(value).decode() if name in _JSON and value is not None else value
+    return value if value is None or name not in _JSON else _encode(value).decode()
 
 
 def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:
@@ -132,10 +134,10 @@ def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _update(
-    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], any_attempt: bool, any_time: bool
+    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], one_attempt: bool, unexpired: bool
 ) -> str:
-    sets = ", ".join([*(f"{name} = :{name}" for name in names), *(f"{name} = {name} + 1" for name in counts)])
+    sets = ", ".join([*(f"{name} = ?" for name in names), *(f"{name} = {name} + 1" for name in counts)])
     found = ", ".join(f"'{state}'" for state in states)
-    attempt = "" if any_attempt else " and attempt = :_attempt"
-    expiry = "" if any_time else " and (state <> 'queued' or expires_at is null or expires_at > :_unexpired)"
-    return f"update execution set {sets} where id = :_id and state in ({found}){attempt}{expiry} returning {_SELECTED}"
+    attempt = " and attempt = ?" if one_attempt else ""
+    expiry = " and (state <> 'queued' or expires_at is null or expires_at > ?)" if unexpired else ""
+    return f"update execution set {sets} where id = ? and state in ({found}){attempt}{expiry} returning {_SELECTED}"
