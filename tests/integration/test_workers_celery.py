@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 Site = Any
@@ -130,3 +131,20 @@ def test_a_celery_worker_that_dies_loses_nothing(site: Site, until: Callable[...
     assert [site.ended(each).state for each in (first, second)] == ["succeeded", "succeeded"]
     assert site.ended(first).attempt == 2
     assert site.ended(second).attempt == 1
+
+
+def test_a_call_that_was_revoked_is_cancelled_on_record(site: Site, until: Callable[..., Any]) -> None:
+    server = site.start("serve")
+    execution = httpx.post(f"{site.url}/note", json={"n": 1}).json()["id"]
+    site.stop(server)
+    celery(site, "-Q", "nothing", "-n", "w1@here", until=until)
+    control = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "funcatron_celery.app", "control"]
+    for command in (["revoke", execution], ["add_consumer", "funcatron"]):
+        done = subprocess.run(
+            [*control, *command], env=site.environment(), cwd=site.folder, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+    assert site.ended(execution).state == "cancelled"
+    (after,) = site.send({**CALL, "kwargs": {"body": {"n": 2}}})
+    assert site.ended(after).state == "succeeded"
+    assert [trace["n"] for trace in site.traces()] == [2]

@@ -52,9 +52,10 @@ class QueueTrigger:
     def __init__(self, *, function: str, settings: Mapping[str, Any], config: Settings) -> None:
         self._function = function
         self._name = str(settings["name"])
-        self._exchange: str | None = settings.get("exchange")
+        self._exchange: str | None = settings.get("exchange") or None
         self._routing_key = str(settings.get("routing_key", self._name))
-        self._exchange_type = settings.get("exchange_type") or _type_for(self._routing_key)
+        self._exchange_type = str(settings.get("exchange_type", "topic"))
+        self._durable = bool(settings.get("durable", True))
         self._url: str = settings.get("url") or config.broker_url
         self._largest = 4 * config.max_message
         self._dead = DeadLetters(self._url, {"confirm_publish": True} if is_amqp(self._url) else {})
@@ -89,8 +90,9 @@ class QueueTrigger:
 
     def _queue(self) -> Queue:
         if self._exchange is None:
-            return Queue(self._name, Exchange(""), routing_key=self._name)
-        return Queue(self._name, Exchange(self._exchange, type=self._exchange_type), routing_key=self._routing_key)
+            return Queue(self._name, Exchange(""), routing_key=self._name, durable=self._durable)
+        exchange = Exchange(self._exchange, type=self._exchange_type, durable=self._durable)
+        return Queue(self._name, exchange, routing_key=self._routing_key, durable=self._durable)
 
     def _run(self, publish: Publish) -> None:
         pause = 0.5
@@ -200,7 +202,3 @@ def _drain(connection: Connection, batch: Sequence[Any]) -> None:
         except TimeoutError:
             return
         timeout = AT_ONCE
-
-
-def _type_for(routing_key: str) -> str:
-    return "topic" if "#" in routing_key or "*" in routing_key else "direct"

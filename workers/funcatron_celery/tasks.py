@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.exceptions import Ignore, Reject
 from celery.worker import state as worker_state
 
 from funcatron.app import Funcatron
 from funcatron.codec import encode_input
-from funcatron.errors import InvalidInput, Unavailable
+from funcatron.errors import InvalidInput, TransitionError, Unavailable
 from funcatron.execution import Execution
 from funcatron.registry import Function
 from funcatron.runner import Runner
@@ -58,7 +58,13 @@ class Tasks:
         self.must_end: Callable[[float | None], None] = lambda at: None
 
     def register(self, app: Celery) -> None:
-        """Make one task for each function."""
+        """Make one task for each function, and cancel the record of what ``celery control revoke`` keeps from running."""
+
+        def revoked(sender: Any, request: Any, expired: bool, **rest: Any) -> None:
+            if sender.app is app and not expired:
+                self._cancel(request.id)
+
+        signals.task_revoked.connect(revoked, weak=False)
         for function in self._funcatron.registry.functions.values():
             app.task(
                 self._body(function),
@@ -118,6 +124,14 @@ class Tasks:
         )
         self._funcatron.store.create([record])
         return True
+
+    def _cancel(self, execution_id: str) -> None:
+        try:
+            self._funcatron.store.cancel(execution_id)
+        except TransitionError:
+            logger.debug("execution %s had ended before it was revoked", execution_id)
+        except Unavailable as error:
+            logger.warning("execution %s was revoked but is not cancelled: %s", execution_id, error)
 
     def _persist(self, attempt: Callable[[], Coroutine[Any, Any, Execution | None]]) -> Execution | None:
         """Make the attempt; while the store is out of reach keep the message and try again."""
