@@ -7,11 +7,36 @@ import time
 from funcatron import Problem, Result, Retry
 
 
-def parameters(item_id, slug, limit, flag, ratio=None, tags=None, numbers=None, filter=None, when=None, class_=None,
-               x_count=None, x_names=None, session=None):
-    return {"item_id": item_id, "slug": slug, "limit": limit, "flag": flag, "ratio": ratio, "tags": tags,
-            "numbers": numbers, "filter": filter, "when": when, "class": class_, "x_count": x_count,
-            "x_names": x_names, "session": session}
+def parameters(
+    item_id,
+    slug,
+    limit,
+    flag,
+    ratio=None,
+    tags=None,
+    numbers=None,
+    filter=None,
+    when=None,
+    class_=None,
+    x_count=None,
+    x_names=None,
+    session=None,
+):
+    return {
+        "item_id": item_id,
+        "slug": slug,
+        "limit": limit,
+        "flag": flag,
+        "ratio": ratio,
+        "tags": tags,
+        "numbers": numbers,
+        "filter": filter,
+        "when": when,
+        "class": class_,
+        "x_count": x_count,
+        "x_names": x_names,
+        "session": session,
+    }
 
 
 def body(body):
