@@ -29,7 +29,7 @@ from funcatron.execution import Execution, new_id
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
-from funcatron.redact import redact
+from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import Runner
 from funcatron.services import Services
@@ -372,9 +372,7 @@ class Funcatron:
 
     def show(self, execution: Execution) -> dict[str, Any]:
         """Return a record as the control API shows it, redacted."""
-        shown = execution.to_json(CONTROL)
-        names = self.settings.redact
-        return {**shown, "input": redact(shown["input"], names), "result": redact(shown["result"], names)}
+        return redact_record(execution.to_json(CONTROL), self.settings.redact)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Serve ASGI: HTTP and lifespan."""

@@ -15,7 +15,7 @@ from funcatron.codec import encode_json
 from funcatron.errors import FuncatronError
 from funcatron.execution import Execution, rfc3339
 from funcatron.ports import Dispatcher, ExecutionQuery, ExecutionStore
-from funcatron.redact import redact
+from funcatron.redact import redact_record
 from funcatron.settings import Settings
 
 __all__ = ["StoredRecords"]
@@ -92,8 +92,7 @@ class StoredRecords:
 
     def _show(self, execution: Execution) -> dict[str, Any]:
         shown = execution.to_json()
-        names = self._settings.redact
-        return {**shown, "input": redact(shown["input"], names), "result": redact(shown["result"], names)}
+        return redact_record(shown, self._settings.redact)
 
     @staticmethod
     def _found(execution_id: str, execution: Execution | None) -> Execution:
