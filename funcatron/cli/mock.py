@@ -43,7 +43,7 @@ def _mock(operation: Operation) -> Handler:
     def example(**arguments: Any) -> Any:
         return answer
 
-    example.__module__ = "mock"
+    example.__module__, example.__qualname__ = "mock", "example"
     return example
 
 
