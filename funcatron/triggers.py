@@ -30,7 +30,7 @@ class BoundTrigger:
 class EventTrigger:
     """CloudEvents posted to the events door: ``event: {type: com.example.order.*, source: /shop}``.
 
-    ``type`` and ``source`` are shell patterns; what is not given matches all.
+    ``type``, ``source`` and ``subject`` are shell patterns; what is not given matches all.
     """
 
     kind = "event"
@@ -39,6 +39,7 @@ class EventTrigger:
         self.function = function
         self.type = settings.get("type", "*")
         self.source = settings.get("source", "*")
+        self.subject = settings.get("subject", "*")
 
     @classmethod
     def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
@@ -47,11 +48,13 @@ class EventTrigger:
 
     def describe(self) -> str:
         """See funcatron.ports.Trigger."""
-        return f"event {self.type}" + (f" from {self.source}" if self.source != "*" else "")
+        source = f" from {self.source}" if self.source != "*" else ""
+        return f"event {self.type}{source}" + (f" about {self.subject}" if self.subject != "*" else "")
 
     def matches(self, event: CloudEvent) -> bool:
         """Return whether this event is wanted."""
-        return fnmatchcase(event.type, self.type) and fnmatchcase(event.source, self.source)
+        pairs = ((event.type, self.type), (event.source, self.source), (event.subject or "", self.subject))
+        return all(fnmatchcase(value, pattern) for value, pattern in pairs)
 
     def start(self, publish: Publish) -> None:
         """Nothing listens: the events door publishes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ from kombu import Connection
 
 pytestmark = pytest.mark.service
 Site = Any
+SPEC = str(Path(__file__).parent / "site" / "openapi.yaml")
 CALL = {"name": "tried.note", "queue": "funcatron"}
 
 
@@ -98,3 +101,40 @@ def test_a_broker_that_is_away_stops_nobody_and_loses_nothing(site: Site, own_ra
     own_rabbitmq.start()
     assert {site.ended(each).state for each in ids} == {"succeeded"}
     assert sorted(trace["n"] for trace in site.traces()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_celerys_prefork_pool(rabbit_site: Site, until: Callable[..., Any]) -> None:
+    site = rabbit_site
+    site.settings["FUNCATRON_SPEC"] = SPEC
+    command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "funcatron_celery.app", "worker", "-l", "INFO"]
+    process = site.command(*command, "--concurrency", "2", "-Q", "funcatron", name="celery.log")
+    until(lambda: " ready." in site.log("celery.log"), "celery to be ready")
+    assert "concurrency: 2 (prefork)" in site.log("celery.log")
+    site.start("triggers")
+    behave = {"name": "tried.behave", "queue": "funcatron"}
+    tasks = site.send(
+        {**CALL, "kwargs": {"body": {"n": 1}}},
+        {**behave, "kwargs": {"how": "sleep", "times": 1}},
+        {**behave, "kwargs": {"how": "kill", "times": 1}},
+        {**behave, "kwargs": {"how": "stuck", "times": 1}, "time_limit": 1000, "soft_time_limit": 1000},
+        {**behave, "kwargs": {"how": "os_exit", "times": 9}},
+    )
+    ends = [(record.state, record.attempt) for record in map(site.ended, tasks)]
+    assert ends == [("succeeded", 1), ("succeeded", 2), ("succeeded", 2), ("succeeded", 2), ("failed", 3)]
+    assert site.ended(tasks[4]).failure == "lost"
+    assert len({trace["pid"] for trace in site.traces()}) >= 2
+    assert site.stop(process) == 0
+
+
+def test_a_queue_that_somebody_made_otherwise_is_taken_as_it_is(rabbit_site: Site) -> None:
+    site = rabbit_site
+    with Connection(site.broker) as connection, connection.channel() as channel:
+        quorum = {"x-queue-type": "quorum", "x-delivery-limit": 3}
+        for name in ("funcatron", "funcatron.executions"):
+            channel.queue_declare(name, durable=True, auto_delete=False, arguments=quorum)
+    site.start("run")
+    (task,) = site.send(
+        {**CALL, "kwargs": {"body": {"n": 1}}, "exchange": "funcatron", "routing_key": "funcatron", "queue": None}
+    )
+    own = httpx.post(f"{site.url}/note", json={"n": 2}).json()["id"]
+    assert {site.ended(each).state for each in (task, own)} == {"succeeded"}

@@ -98,6 +98,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                 if isinstance(found, Refusal):
                     self._refuse(message, found)
                 elif not self._postponed(message, found):
+                    message.headers["timelimit"] = (None, None)  # the document says how long
                     hand_on(message)
             except self.connection_errors + self.channel_errors:
                 raise  # Celery connects anew, and the broker delivers again

@@ -17,10 +17,12 @@ from typing import TypeVar
 
 from funcatron.errors import TimeLimitExceeded
 
-__all__ = ["InlineCalls"]
+__all__ = ["GRACE", "InlineCalls"]
 
 T = TypeVar("T")
 
+GRACE = 2.0
+"""Seconds beyond its time limit that a handler has to clean up before its process is killed."""
 AGAIN = 1.0
 """Seconds after which a handler that swallowed the exception is interrupted again."""
 

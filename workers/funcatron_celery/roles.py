@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from funcatron.app import Funcatron
 from funcatron.errors import FuncatronError
+from funcatron_celery.limits import GRACE
 from funcatron_celery.process import Child, Role
 from funcatron_celery.supervisor import Supervisor
 
@@ -57,6 +58,7 @@ class CeleryRoles:
         supervisor = Supervisor(
             roles,
             shutdown_timeout=self._settings.shutdown_timeout,
+            grace=GRACE,
             on_ready=lambda: self._on_ready(urls),
         )
         return supervisor.run()

@@ -25,8 +25,6 @@ __all__ = ["Supervisor"]
 logger = logging.getLogger("funcatron.supervisor")
 
 TICK = 0.5
-GRACE = 2.0
-"""Seconds that a handler may take beyond its time limit, to clean up, before its process is killed."""
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 
@@ -49,7 +47,8 @@ class _Place:
 class Supervisor:
     """Runs roles in child processes until it is told to stop.
 
-    ``on_ready`` is called once, when every child serves. Times are seconds.
+    ``on_ready`` is called once, when every child serves. ``grace`` is what a handler may take beyond its time limit, to
+    clean up, before its process is killed. Times are seconds.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Supervisor:
         roles: Sequence[Role],
         *,
         shutdown_timeout: float = 30.0,
-        grace: float = GRACE,
+        grace: float = 2.0,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._places = [_Place(role) for role in roles]

@@ -28,7 +28,7 @@ from funcatron.runner import Runner
 from funcatron_celery.envelope import MARK
 from funcatron_celery.examine import Call
 from funcatron_celery.identity import Identity
-from funcatron_celery.limits import InlineCalls
+from funcatron_celery.limits import GRACE, InlineCalls
 from funcatron_celery.loop import TaskLoop
 from funcatron_celery.running import Running
 
@@ -58,7 +58,7 @@ class Tasks:
         self.must_end: Callable[[float | None], None] = lambda at: None
 
     def register(self, app: Celery) -> None:
-        """Make one task for each function, and cancel the record of what ``celery control revoke`` keeps from running."""
+        """Make one task for each function; what ``celery control revoke`` keeps from running is cancelled on record."""
 
         def revoked(sender: Any, request: Any, expired: bool, **rest: Any) -> None:
             if sender.app is app and not expired:
@@ -73,6 +73,7 @@ class Tasks:
                 typing=False,
                 throws=(FunctionFailed,),
                 max_retries=None,
+                time_limit=function.extension.async_timeout + GRACE,  # kept by the prefork pool alone
             )
 
     def _body(self, function: Function) -> Callable[..., Any]:
