@@ -19,9 +19,9 @@ import pytest
 from funcatron.execution import Execution
 from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
-from tests.services import RabbitMQ, rabbitmq
+from tests.services import RabbitMQ, rabbitmq, redis
 
-__all__ = ["rabbitmq"]
+__all__ = ["rabbitmq", "redis"]
 
 SITE = Path(__file__).parent / "site"
 PATIENCE = 30.0
@@ -56,6 +56,7 @@ class Site:
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.spec = str(SITE / "openapi.yaml")
         self.trace_file = folder / "trace"
         self.file = folder / "data" / "funcatron.db"
         self.broker = f"sqlite:///{self.file}"
@@ -88,7 +89,7 @@ class Site:
     def start(self, part: str = "run", *options: str) -> subprocess.Popen[bytes]:
         """Start ``funcatron PART`` and wait until it serves."""
         before = self.log().count("Ctrl-C ends it.")
-        process = self.command(sys.executable, "-m", "funcatron.cli", part, str(SITE / "openapi.yaml"), *options)
+        process = self.command(sys.executable, "-m", "funcatron.cli", part, self.spec, *options)
         until(
             lambda: process.poll() is not None or self.log().count("Ctrl-C ends it.") > before,
             lambda: f"{part} to serve:\n{self.log()}",  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from celery import Celery
 from funcatron.app import Funcatron
 from funcatron.errors import SettingsError
 from funcatron.settings import Settings, load_settings
+from funcatron_celery.durability import check_broker
 from funcatron_celery.identity import Identity
 from funcatron_celery.sqlite import register
 from funcatron_celery.tasks import Tasks
@@ -22,8 +23,6 @@ __all__ = ["FunctionsApp", "make_celery"]
 
 PREFORK = ("amqp", "pyamqp", "redis")
 """Brokers whose transport has an async loop, which the prefork pool needs."""
-
-NEVER_LOSES = ("amqp", "amqps", "pyamqp", "sqlite")
 
 
 class FunctionsApp(Celery):  # type: ignore[misc]
@@ -86,16 +85,6 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "broker_transport_options": {"confirm_publish": True} if is_amqp(settings.broker_url) else {},
         "enable_utc": True,
     }
-
-
-def check_broker(settings: Settings) -> None:
-    """Raise SettingsError where the broker cannot do what the settings promise."""
-    scheme = settings.broker_url.split(":", 1)[0]
-    if settings.durability == "strict" and scheme not in NEVER_LOSES:
-        raise SettingsError(
-            f"durability is strict, and {scheme}:// may lose a message when a worker is killed: "
-            "use amqp:// (RabbitMQ) or the embedded broker, or set durability = normal"
-        )
 
 
 def lease_folder(funcatron: Funcatron) -> Path:

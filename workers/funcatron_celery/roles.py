@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from funcatron.app import Funcatron
 from funcatron.errors import FuncatronError
+from funcatron_celery.durability import check_broker
 from funcatron_celery.limits import GRACE
 from funcatron_celery.process import Child, Role
 from funcatron_celery.supervisor import Supervisor
@@ -52,6 +53,7 @@ class CeleryRoles:
         return self._supervise([self._triggers()])
 
     def _supervise(self, roles: Sequence[Role], sockets: Sequence[socket.socket] = ()) -> int:
+        check_broker(self._settings)
         _ = self._funcatron.registry
         _preload(roles)
         urls = [_url(listening) for listening in sockets]
