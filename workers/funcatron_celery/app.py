@@ -12,7 +12,7 @@ from celery import Celery
 
 from funcatron.app import Funcatron
 from funcatron.errors import SettingsError
-from funcatron.settings import Settings, load_settings
+from funcatron.settings import load_settings
 from funcatron_celery.durability import check_broker
 from funcatron_celery.identity import Identity
 from funcatron_celery.sqlite import register
