@@ -141,7 +141,7 @@ class Funcatron:
     @part
     def calls(self) -> Calls:
         """Where sync handlers run."""
-        return self._calls or ThreadCalls(self.settings.threads)
+        return self._calls or ThreadCalls(self.settings.threads, waiting=self.settings.max_queued)
 
     @part
     def invoker(self) -> Invoker:
@@ -225,8 +225,8 @@ class Funcatron:
         created = time.time()
         try:
             bound = given if checked else found.binder.from_call(given)
-        except Problem as problem:
-            return refusal(problem, execution_id, found.name)
+        except (Problem, FuncatronError) as error:
+            return refusal(error, execution_id, found.name)
         timeout = found.extension.timeout
         invocation = Invocation(
             id=execution_id,

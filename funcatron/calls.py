@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from funcatron.errors import Unavailable
 
 __all__ = ["Calls", "ThreadCalls"]
 
@@ -23,15 +26,31 @@ class Calls(Protocol):
 
 
 class ThreadCalls:
-    """A bounded pool of threads. Past its timeout a call is given up, but its thread goes on: Python cannot stop it."""
+    """A bounded pool of threads, and a bounded number of calls that wait for one.
 
-    def __init__(self, threads: int = 40) -> None:
+    Past its timeout a call is given up, but its thread goes on: Python cannot stop it.
+    """
+
+    def __init__(self, threads: int = 40, *, waiting: int = 10_000) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="funcatron-handler")
+        self._most = threads + waiting
+        self._taken = 0
+        self._lock = threading.Lock()
 
     async def run(self, call: Callable[[], T], timeout: float | None) -> T:
-        """See Calls."""
+        """See Calls. Raises Unavailable where too many calls wait already."""
+        if self._taken >= self._most:
+            raise Unavailable(f"{self._taken} calls of sync handlers run or wait for a thread")
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
+        future = self._pool.submit(context.run, call)
+        with self._lock:
+            self._taken += 1
+        future.add_done_callback(self._done)
+        return await asyncio.wrap_future(future)
+
+    def _done(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._taken -= 1
 
     def close(self) -> None:
         """Take no more calls; running ones are not waited for."""

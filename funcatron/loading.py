@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from funcatron.errors import Violation
+from funcatron.errors import FuncatronError, Violation
 from funcatron.types import Handler
 
 __all__ = ["Loader", "loader_for"]
@@ -33,8 +33,14 @@ class Loader:
         self._load = load
 
     def load(self, value: Any, at: str) -> tuple[Any, list[Violation]]:
-        """Return the loaded value, or what keeps it from being loaded, pointers below ``at``."""
-        loaded, errors = self._load(value)
+        """Return the loaded value, or what keeps it from being loaded, pointers below ``at``.
+
+        Raises FuncatronError where the type itself fails (its ``__post_init__``, a ``post_load``).
+        """
+        try:
+            loaded, errors = self._load(value)
+        except Exception as error:
+            raise FuncatronError("the body could not be loaded into its type; the log has the reason") from error
         return loaded, [Violation(at + pointer, message) for pointer, message in errors]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from funcatron.codec import decode_input, encode_input
 from funcatron.endings import stored_result
-from funcatron.errors import InvalidInput, Problem, Unavailable, UnknownFunction, Violation
+from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, UnknownFunction, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, Failure, Progress, StoredResult
 from funcatron.invocation import Invocation, Principal, Result
@@ -89,15 +89,19 @@ class Runner:
         then run it. Input that is not valid is on record as failed, never lost. Raises as ``run`` does.
         """
         function = self._registry.get(function_name)
-        refused: InvalidInput | None = positional_refusal(args) if args else None
+        refused: Problem | None = None
         stored = {}
-        if refused is None:
-            try:
-                stored = encode_input(function.binder.from_call(kwargs))
-            except InvalidInput as error:
-                refused = error
-            except TypeError as error:
-                refused = InvalidInput([Violation("", str(error))])
+        try:
+            if args:
+                raise positional_refusal(args)
+            stored = encode_input(function.binder.from_call(kwargs))
+        except InvalidInput as error:
+            refused = error
+        except TypeError as error:
+            refused = InvalidInput([Violation("", str(error))])
+        except FuncatronError as error:
+            logger.error("the call %s of %s: %s", task_id, function_name, error, exc_info=error)
+            refused = Problem(500, detail=str(error))
         if refused is not None:
             stored = encode_input(kwargs, strict=False)
         record = Execution(
@@ -106,7 +110,8 @@ class Runner:
         self._store.create([record])
         if refused is None:
             return await self.run(task_id, function_name, worker=worker)
-        after = self._store.fail(task_id, refused.to_json(), "invalid")
+        failure: Failure = "invalid" if isinstance(refused, InvalidInput) else "handler"
+        after = self._store.fail(task_id, refused.to_json(), failure)
         if after is not None:
             self._ended(after)
         return after
@@ -163,7 +168,7 @@ class Runner:
         with capturing(capture):
             try:
                 invocation = self._invocation(function, execution)
-            except (InvalidInput, ValueError, TypeError) as error:  # the latter where the record is not ours
+            except (InvalidInput, FuncatronError, ValueError, TypeError) as error:  # the latter: a record not of ours
                 return refusal(error, execution.id, execution.function)
             return await self._invoker.invoke(function, invocation)
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,23 @@ async def test_invoke_refuses_what_is_not_valid() -> None:
     assert [error["pointer"] for error in result.value["errors"]] == ["/odd", "/body/n"]
     with pytest.raises(UnknownFunction):
         await app(lambda: None).invoke("gone")
+
+
+async def test_a_body_that_fails_to_load_is_our_fault() -> None:
+    def handler(body: Failing) -> None: ...
+
+    handler.__annotations__["body"] = Failing
+    result = await app(handler, requestBody=json_body(ORDER)).invoke("f", {"body": {"n": 1}})
+    assert (result.status, result.failure) == (500, "infrastructure")
+    assert result.value["detail"] == "the body could not be loaded into its type; the log has the reason"
+
+
+@dataclass
+class Failing:
+    n: int
+
+    def __post_init__(self) -> None:
+        raise KeyError("secret")
 
 
 async def test_the_time_of_a_call_is_the_functions() -> None:

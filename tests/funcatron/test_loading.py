@@ -14,7 +14,7 @@ import marshmallow
 import msgspec
 import pytest
 
-from funcatron.errors import Violation
+from funcatron.errors import FuncatronError, Violation
 from funcatron.loading import Loader, loader_for
 
 if TYPE_CHECKING:
@@ -220,3 +220,29 @@ def test_a_type_that_nothing_can_be_loaded_into_is_said() -> None:
     assert made is None
     assert complaint is not None
     assert complaint.startswith("no body can be loaded into the annotation of the handler's argument 'body': ")
+
+
+@dataclass
+class Failing:
+    n: int
+
+    def __post_init__(self) -> None:
+        raise KeyError("secret")
+
+
+class FailingSchema(marshmallow.Schema):
+    @marshmallow.post_load
+    def make(self, data: Any, **_: Any) -> None:
+        raise KeyError("secret")
+
+
+def failing_dataclass(body: Failing) -> None: ...
+def failing_schema(body: FailingSchema) -> None: ...
+
+
+@pytest.mark.parametrize("handler", [failing_dataclass, failing_schema])
+def test_a_type_that_fails_is_no_fault_of_the_caller(handler: Callable[..., Any]) -> None:
+    with pytest.raises(FuncatronError, match="the log has the reason") as failed:
+        loader(handler).load({"n": 1} if handler is failing_dataclass else {}, "/body")
+    assert isinstance(failed.value.__cause__, KeyError)
+    assert "secret" not in str(failed.value)

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -631,6 +632,28 @@ async def test_what_no_record_can_keep_is_refused_on_record(world: Callable[...,
     assert (after.state, after.failure) == ("failed", "invalid")
     assert after.problem is not None
     assert after.problem["errors"] == [{"pointer": "", "message": "/body/x: nan is not a finite number"}]
+
+
+@dataclass
+class Failing:
+    n: int
+
+    def __post_init__(self) -> None:
+        raise KeyError("no such thing")
+
+
+async def test_a_type_that_fails_to_load_ends_on_record(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    def handler(body: Failing) -> None: ...
+
+    handler.__annotations__["body"] = Failing
+    here = world(handler, requestBody=json_body(ORDER), extension={"retry": {"attempts": 1}})
+    after = await here.runner().adopt("task-1", "f", {"body": {"n": 1}}, worker="w-1")
+    assert after is not None
+    assert (after.state, after.failure, after.input) == ("failed", "handler", {"body": {"n": 1}})
+    assert "no such thing" in caplog.text
+    assert (await here.run(here.accept({"body": {"n": 1}}))).state == "failed"
 
 
 async def test_positional_arguments_are_refused_with_the_way_out(world: Callable[..., World]) -> None:
