@@ -12,7 +12,6 @@ import pytest
 from funcatron.errors import Unavailable
 from funcatron_celery.batching import LARGEST, Batching
 
-
 pytestmark = pytest.mark.anyio
 
 

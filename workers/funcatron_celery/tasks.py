@@ -71,6 +71,7 @@ class Tasks:
                 name=function.name,
                 bind=True,
                 typing=False,
+                shared=False,
                 throws=(FunctionFailed,),
                 max_retries=None,
                 time_limit=function.extension.async_timeout + GRACE,  # kept by the prefork pool alone
