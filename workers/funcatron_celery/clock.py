@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from funcatron_celery.sweep import Sweep
 __all__ = ["serve_triggers"]
 
 logger = logging.getLogger("funcatron.triggers")
+
+MOST_STOPPING = 64
 
 
 def serve_triggers(funcatron: Funcatron, *, ready: Callable[[], None]) -> None:
@@ -34,12 +37,21 @@ def serve_triggers(funcatron: Funcatron, *, ready: Callable[[], None]) -> None:
         sweep = Sweep(funcatron)
         sweep.start()
         stack.callback(sweep.stop)
+        started: list[BoundTrigger] = []
+        stack.callback(stop_all, started)
         for bound in funcatron.triggers:
             bound.trigger.start(publishing(funcatron, bound))
-            stack.callback(bound.trigger.stop)
+            started.append(bound)
         ready()
         while not told.wait(0.5):  # a signal handler cannot wake a wait without a timeout on every system
             pass
+
+
+def stop_all(started: Sequence[BoundTrigger]) -> None:
+    """Stop triggers side by side: each may take a moment to end what it has in hand, and there may be hundreds."""
+    with ThreadPoolExecutor(MOST_STOPPING, thread_name_prefix="stop") as pool:
+        for stopping in [pool.submit(bound.trigger.stop) for bound in started]:
+            stopping.result()
 
 
 def publishing(funcatron: Funcatron, bound: BoundTrigger) -> Publish:
