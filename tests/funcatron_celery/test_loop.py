@@ -22,7 +22,6 @@ def test_a_thread_keeps_its_loop_and_others_have_their_own() -> None:
 
     def work() -> None:
         others.append(loop.run(which()))
-        loop.close()
 
     thread = threading.Thread(target=work)
     thread.start()

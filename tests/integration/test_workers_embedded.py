@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_queues_of_functions_are_consumed_and_async_handlers_share_a_loop(site: 
         ("again", 1, "succeeded", 2, None, ""),
         ("again", 9, "failed", 3, "handler", "not yet"),
         ("unserialisable", 9, "failed", 3, "handler", "object"),
-        ("exit", 9, "failed", 3, "handler", "tried.behave failed"),
+        ("exit", 9, "failed", 3, "handler", "asked the process to exit"),
         ("sleep", 1, "succeeded", 2, None, ""),
         ("sleep", 9, "failed", 3, "timeout", "did not end in its time"),
         ("spin", 1, "succeeded", 2, None, ""),
@@ -170,3 +171,11 @@ def test_a_running_handler_is_interrupted_when_its_execution_is_cancelled(site: 
     assert time.monotonic() - began < 8, "the worker does not sit out what was cancelled"
     assert site.store.get(execution).state == "cancelled"
     assert "is started again" not in site.log(), "no process was killed for it"
+
+
+def test_a_killed_http_process_refuses_no_connection(site: Site, until: Callable[..., Any]) -> None:
+    site.start("run")
+    (first,) = site.children("http")
+    os.kill(first, signal.SIGKILL)
+    assert httpx.post(f"{site.url}/note", json={"n": 1}, timeout=20).status_code == 202
+    assert site.children("http") != [first]

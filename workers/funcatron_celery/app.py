@@ -57,6 +57,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
     names = settings.queues or tuple(sorted({function.extension.queue for function in functions}))
     alone = supervised or not settings.broker_url.startswith(PREFORK)
     pool = settings.pool if settings.pool != "auto" else "solo" if alone else "prefork"
+    paced = pool == "solo" and is_embedded(settings.broker_url)  # our transport claims no more than is soon begun
     return {
         "accept_content": ["json"],
         "task_serializer": "json",
@@ -75,7 +76,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "worker_consumer": "funcatron_celery.guard:Consumer",
         "worker_pool": pool,
         "worker_concurrency": 1 if pool == "solo" else settings.concurrency,
-        "worker_prefetch_multiplier": 64 if is_embedded(settings.broker_url) else 1,  # SQLite paces itself
+        "worker_prefetch_multiplier": 64 if paced else 1,
         "worker_enable_prefetch_count_reduction": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry": True,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+import funcatron.http  # noqa: F401 - the application imports it on its first request; here it is imported before the fork
 from funcatron.app import Funcatron
 
 __all__ = ["serve_http"]

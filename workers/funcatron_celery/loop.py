@@ -21,24 +21,25 @@ class TaskLoop:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._loops: list[asyncio.AbstractEventLoop] = []
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what the coroutine returns."""
         loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()
+            self._loops.append(loop)
         return loop.run_until_complete(coroutine)
 
     def close(self) -> None:
-        """Cancel what still runs on this thread's loop and close it."""
-        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
-        if loop is None:
-            return
-        self._local.loop = None
-        loop.run_until_complete(_end_tasks())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+        """Cancel what still waits on the loops of all threads and close them; no thread may run anything any more."""
+        loops, self._loops, self._local = self._loops, [], threading.local()
+        for loop in loops:
+            if not loop.is_running():
+                loop.run_until_complete(_end_tasks())
+                loop.run_until_complete(loop.shutdown_asyncgens())
+                loop.run_until_complete(loop.shutdown_default_executor())
+                loop.close()
 
 
 async def _end_tasks() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
-import gc
 import logging
 import mmap
 import os
@@ -177,7 +176,6 @@ def _settle(supervisor: int, lifeline: int) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     faulthandler.register(signal.SIGUSR2, all_threads=True)
-    gc.unfreeze()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != supervisor:

@@ -1,8 +1,8 @@
 """The supervisor: one small process that keeps the others running, and never leaves one behind.
 
 It forks one child per role and waits. A child that dies is started again: at once if it had been serving, with
-growing pauses if it never got ready. A child whose work is past its hard limit is killed. SIGTERM and SIGINT stop
-all children: they take no new work, finish what runs, and are killed after ``shutdown_timeout``; a second signal
+growing pauses if it never got ready. A child whose work is past its hard limit is killed. SIGTERM, SIGINT and SIGHUP
+stop all children: they take no new work, finish what runs, and are killed after ``shutdown_timeout``; a second signal
 kills them at once. The supervisor itself imports and forks, and does nothing else: no threads, no connections.
 """
 
@@ -179,7 +179,7 @@ class Supervisor:
 
     @contextmanager
     def _signals_heard(self, selector: selectors.BaseSelector) -> Iterator[None]:
-        """Count SIGTERM and SIGINT; wake the selector for these and for SIGCHLD."""
+        """Count what says stop; wake the selector for that and for SIGCHLD."""
         read, write = os.pipe()
         os.set_blocking(read, False)
         os.set_blocking(write, False)
@@ -188,7 +188,10 @@ class Supervisor:
         def count(number: int, frame: FrameType | None) -> None:
             self._signals += 1
 
-        before = {number: signal.signal(number, count) for number in (signal.SIGTERM, signal.SIGINT)}
+        stopping = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            stopping.append(signal.SIGHUP)  # the terminal was closed
+        before = {number: signal.signal(number, count) for number in stopping}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         try:

@@ -11,8 +11,10 @@ from typing import Any
 from celery import signals
 from celery.app import trace
 from celery.apps.worker import Worker
-from celery.worker import state
+from celery.concurrency import solo  # noqa: F401 - Celery imports these by name when a worker starts: with us here,
+from celery.worker import components, state  # noqa: F401 - they are imported once, before the supervisor forks
 
+from funcatron_celery import guard  # noqa: F401 - as above
 from funcatron_celery.app import FunctionsApp
 
 __all__ = ["QuietWorker", "serve_tasks"]
