@@ -19,9 +19,11 @@ import pytest
 from funcatron.execution import Execution
 from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
+from tests.integration.calling import real_calls, real_doors
+from tests.integration.running import shop_in_parts
 from tests.services import RabbitMQ, rabbitmq, redis
 
-__all__ = ["rabbitmq", "redis"]
+__all__ = ["rabbitmq", "real_calls", "real_doors", "redis", "shop_in_parts"]
 
 SITE = Path(__file__).parent / "site"
 PATIENCE = 30.0

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
+import pytest
 
-__all__ = ["SHOP", "Program", "children_of", "environment", "running", "until"]
+__all__ = ["SHOP", "Program", "ShopInParts", "children_of", "environment", "running", "shop_in_parts", "until"]
 
 T = TypeVar("T")
 
@@ -160,3 +161,23 @@ def running(
         program.http.close()
         if program.process.poll() is None:
             program.kill()
+
+
+class ShopInParts(NamedTuple):
+    """The shop's parts, each started alone, on one store; ``since`` is when all of them served."""
+
+    http: Program
+    worker: Program
+    clocks: tuple[Program, Program]
+    since: float
+
+
+@pytest.fixture(scope="session")
+def shop_in_parts(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[ShopInParts]:
+    """The shop with two clocks. They tick once a minute: who waits for that is asked last."""
+    folder = tmp_path_factory.mktemp("parts")
+    with ExitStack() as stack:
+        http = stack.enter_context(running("serve", SHOP, folder=folder, port=free_port()))
+        worker = stack.enter_context(running("worker", SHOP, folder=folder))
+        first, second = (stack.enter_context(running("triggers", SHOP, folder=folder)) for _ in range(2))
+        yield ShopInParts(http, worker, (first, second), time.time())

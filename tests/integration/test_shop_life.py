@@ -1,43 +1,19 @@
-"""The shop's processes: drained, restarted, several of a kind, in parts with two clocks."""
+"""The shop's processes: drained, restarted, several of a kind, in parts."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from tests.integration.running import SHOP, Program, running, until
-
-
-class Parts(NamedTuple):
-    """The shop in parts on one store."""
-
-    http: Program
-    worker: Program
-    clocks: tuple[Program, Program]
-    since: float
-
-
-@pytest.fixture(scope="module", autouse=True)
-def parts(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Parts]:
-    """Start before the other tests of this module: while they run, the clocks may tick."""
-    folder = tmp_path_factory.mktemp("parts")
-    with ExitStack() as stack:
-        http = stack.enter_context(running("serve", SHOP, folder=folder, port=free_port()))
-        worker = stack.enter_context(running("worker", SHOP, folder=folder))
-        first, second = (stack.enter_context(running("triggers", SHOP, folder=folder)) for _ in range(2))
-        yield Parts(http, worker, (first, second), time.time())
+from tests.integration.running import SHOP, Program, ShopInParts, running, until
 
 
 @pytest.fixture
@@ -53,6 +29,15 @@ def fulfil(shop: Program, lines: int) -> str:
     assert accepted.status_code == 202, accepted.text
     identity: str = accepted.json()["id"]
     return identity
+
+
+def test_in_parts(shop_in_parts: ShopInParts) -> None:
+    parts = shop_in_parts
+    for process in (parts.http, parts.worker, *parts.clocks):
+        assert len(process.children()) == 1
+    identity = fulfil(parts.http, 1)
+    assert parts.http.ended(identity)["state"] == "succeeded"
+    assert "picking 1 x TEA-001" in parts.worker.output()
 
 
 def test_drained_and_started_again_nothing_is_lost(folder: Path, free_port: Callable[[], int]) -> None:
@@ -106,36 +91,3 @@ def test_two_of_each(folder: Path, free_port: Callable[[], int]) -> None:
         until(lambda: first not in shop.children(), "the end of an HTTP process")
         assert httpx.get(f"{shop.url}/shop/items/TEA-001", timeout=60).status_code == 200
         until(lambda: len(re.findall(r"http-\d is process", shop.output())) == 3, "another in its place")
-
-
-def test_in_parts(parts: Parts) -> None:
-    for process in (parts.http, parts.worker, *parts.clocks):
-        assert len(process.children()) == 1
-    identity = fulfil(parts.http, 1)
-    assert parts.http.ended(identity)["state"] == "succeeded"
-    assert "picking 1 x TEA-001" in parts.worker.output()
-
-
-def test_two_clocks_tick_once(parts: Parts) -> None:
-    def ticks() -> list[dict[str, Any]]:
-        found = parts.http.executions(function="shop.import_prices", trigger="schedule")
-        return [record for record in found if datetime.fromisoformat(record["event_id"]).timestamp() > parts.since]
-
-    until(ticks, "a tick, once a minute", patience=90)
-    last = max(datetime.fromisoformat(record["event_id"]).timestamp() for record in ticks())
-    until(lambda: time.time() > last + 2.0, "the other clock, should it be late")
-    found = ticks()
-    assert set(Counter(record["event_id"] for record in found).values()) == {1}
-    for record in found:
-        ended = parts.http.ended(record["id"])
-        assert (ended["state"], ended["attempt"], ended["input"]["full"]) == ("succeeded", 1, False)
-        assert ended["event_source"] == "/schedules/shop.import_prices/0"
-    logs = [line["message"] for record in found for line in
-            parts.http.http.get(record["links"]["logs"]).json()["logs"]]  # fmt: skip
-    assert len(logs) == len(found), "and each ran once"
-
-    first, second = parts.clocks
-    for clock in (first, second):
-        assert "Traceback" not in clock.output()
-    first.drain()
-    assert second.process.poll() is None
