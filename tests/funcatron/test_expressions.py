@@ -90,7 +90,11 @@ def test_what_is_missing_or_no_scalar_makes_no_url(expression: str) -> None:
 
 
 def test_a_whole_body_may_be_the_value() -> None:
-    assert evaluate("$request.body", lambda source, name: point("http://x", name)) == "http://x"
+    def whole(source: str, name: str) -> Any:
+        return point("http://x", name) if source == "request.body" else None
+
+    assert evaluate("$request.body", whole) == "http://x"
+    assert evaluate("$request.bodyguard", whole) is None
 
 
 def test_a_pointer_tells_null_from_nothing() -> None:

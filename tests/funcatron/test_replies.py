@@ -239,6 +239,12 @@ def test_what_it_does_not_promise_is_named(returned: Any, status: int, pointer: 
     replies(RESPONSES, validate=False).encode(returned)
 
 
+def test_bytes_are_no_json_because_the_schema_says_binary() -> None:
+    described = {"200": {"application/json": {"schema": {"type": "string", "format": "binary"}}}}
+    assert "is not JSON" in refusal(b"\x89PNG", described)
+    assert "/body" in refusal(b"[]", described)
+
+
 def test_only_five_violations_are_told_and_all_are_kept() -> None:
     with pytest.raises(InvalidReply) as invalid:
         replies({"200": {"application/json": {"schema": {"type": "array", "items": {"type": "string"}}}}}).encode(
