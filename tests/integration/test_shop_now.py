@@ -221,8 +221,14 @@ class References(HTMLParser):
         self.found += [value for key, value in attrs if key == name and value]
 
 
-def test_the_swagger_ui(shop: Program) -> None:
-    page = shop.http.get("/shop/ui", follow_redirects=True)
+def test_the_first_document_is_at_the_root_too(shop: Program) -> None:
+    assert shop.http.get("/openapi.json", follow_redirects=True).json()["info"]["title"] == "A small shop"
+    assert shop.http.get("/openapi.yaml", follow_redirects=True).text.startswith("openapi: 3.0.3")
+
+
+@pytest.mark.parametrize("place", ["/ui", "/shop/ui", "/shop/ui/"])
+def test_the_swagger_ui(shop: Program, place: str) -> None:
+    page = shop.http.get(place, follow_redirects=True)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     parser = References()
