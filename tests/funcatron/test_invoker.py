@@ -221,7 +221,7 @@ async def test_what_every_exception_becomes(
     invoke: Invoke, error: BaseException, expected: dict[str, Any], failure: str
 ) -> None:
     for handler in raising(error):
-        result = await invoke(handler)
+        result = await invoke(handler, timeout=20)
         found = members(result)
         assert {name: found.get(name) for name in expected} == expected
         assert found["status"] == result.status
