@@ -109,6 +109,33 @@ def test_parts_are_made_once_even_by_many_threads() -> None:
     assert Funcatron.registry is Funcatron.__dict__["registry"]
 
 
+async def test_store_and_dispatcher_are_what_the_settings_name(tmp_path: Path) -> None:
+    described = document(extension={"mode": "async"})
+    one = Funcatron(described, handlers={"f": lambda: None}, settings=Settings(data_dir=str(tmp_path)))
+    await one.start()
+    record, new = await one.dispatch("f")
+    assert new
+    assert one.alive("nobody who ever lived") is False
+    await one.stop()
+    assert (tmp_path / "funcatron.db").exists()
+    again = Funcatron(described, handlers={"f": lambda: None}, settings=Settings(data_dir=str(tmp_path)))
+    assert again.store.get(record.id) == record
+    again.close()
+
+
+@pytest.mark.parametrize(("setting", "part"), [("store", "store"), ("broker", "dispatcher")])
+def test_an_unknown_store_or_broker_is_told_with_those_there_are(tmp_path: Path, setting: str, part: str) -> None:
+    settings = Settings(**{"data_dir": str(tmp_path), setting: "odd://host"})  # type: ignore[arg-type]
+    one = Funcatron(document(), settings=settings)
+    with pytest.raises(FuncatronError, match=r"no plugin 'odd' in funcatron.*; installed are: .*sqlite"):
+        getattr(one, part)
+    one.close()
+
+
+def test_a_store_that_cannot_tell_holds_every_worker_for_alive() -> None:
+    assert app(lambda: None).alive("anybody")
+
+
 async def test_start_and_stop_may_be_called_twice() -> None:
     one = app(lambda: None, extension={"mode": "async"})
     for _ in range(2):
