@@ -53,9 +53,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What an invocation came to.
 
-    ``body`` is the encoded answer: bytes, or a funcatron.streams.Stream, to be closed by who takes it. ``value`` is what a JSON body
-    says, kept for callers in this process. ``failure`` is None on success, else one of ``invalid``, ``handler``,
-    ``timeout``, ``lost``, ``infrastructure``; the body is then problem+json. ``retry_after`` is in seconds.
+    ``body`` is the encoded answer: bytes, or a funcatron.streams.Stream, to be closed by who takes it. ``value`` is
+    what a JSON body says, kept for callers in this process. ``failure`` is None on success, else one of ``invalid``,
+    ``handler``, ``timeout``, ``lost``, ``infrastructure``; the body is then problem+json. ``retry_after`` is in
+    seconds.
     A handler may return a Result itself: then ``value`` is enough, the body is encoded for it.
     """
 

@@ -122,9 +122,7 @@ class ExecutionStore(Protocol):
     def logs(self, execution_id: str) -> Sequence[LogLine]:
         """Return all captured log lines in order."""
 
-    def due(
-        self, *, now: float, stale: float, limit: int, unpublished: float | None = None
-    ) -> Sequence[Execution]:
+    def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Sequence[Execution]:
         """Return waiting executions to publish: those that are due at ``now``, those accepted before ``unpublished``
         (default ``stale``) and never published, and those published last before ``stale`` and without a message that
         the store knows of. Seconds since the epoch.

@@ -48,7 +48,7 @@ def test_a_name_of_the_document_wins_over_a_service_and_connexions_extras() -> N
 
 
 def test_an_exact_name_wins_over_another_spelling() -> None:
-    def handler(id_: Any, id: Any, item_id: Any) -> None: ...  # noqa: A002 - as documents have it
+    def handler(id_: Any, id: Any, item_id: Any) -> None: ...
 
     function = make(handler, parameters=[parameter("id"), parameter("id_"), parameter("itemId"), parameter("item_id")])
     assert keywords_of(function) == {"id": "id", "id_": "id_query", "item_id": "item_id"}

@@ -82,7 +82,8 @@ def answers(kind):
         "no_content": lambda: (NoContent, 204),
         "list": lambda: [1, 2],
         "connexion": lambda: ConnexionResponse(
-            status_code=202, content_type="application/json", body='{"b": 2}', headers={"X-B": "2"}),
+            status_code=202, content_type="application/json", body='{"b": 2}', headers={"X-B": "2"}
+        ),
         "json_response": lambda: JSONResponse({"c": 3}, status_code=201, headers={"X-C": "3"}),
         "problem": lambda: _raise(ProblemException(status=409, title="No", detail="not now", ext={"x": 1})),
     }[kind]()
@@ -101,8 +102,13 @@ def _raise(error):
 
 
 def seen(id):
-    return {"method": request.method, "agent": request.headers["x-agent"], "query": request.query_params["q"],
-            "path": request.path_params["id"], "id": id}
+    return {
+        "method": request.method,
+        "agent": request.headers["x-agent"],
+        "query": request.query_params["q"],
+        "path": request.path_params["id"],
+        "id": id,
+    }
 
 
 async def reread(body):
