@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from funcatron.errors import FuncatronError, Mistake
@@ -20,8 +22,12 @@ def make_importable(document: Document) -> None:
             sys.path.insert(0, folder)
 
 
-def import_handler(target: str) -> Any:
-    """Import ``package.module.function`` (or ``package.module.Class.method``); raises FuncatronError saying why not."""
+def import_handler(target: str, folder: Path | None = None) -> Any:
+    """Import ``package.module.function`` (or ``package.module.Class.method``); raises FuncatronError saying why not.
+
+    ``folder`` is the document's: a module that stands there is never taken for another one of its name, such as the
+    standard library's, or one beside another document that was imported before.
+    """
     parts = target.split(".")
     for split in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:split])
@@ -33,6 +39,10 @@ def import_handler(target: str) -> Any:
             raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
         except (Exception, SystemExit) as error:
             raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
+        hidden = _hidden(found, folder)
+        if hidden is not None:
+            where = getattr(found, "__file__", None) or "a part of Python"
+            raise FuncatronError(f"{target} cannot be imported: {hidden} is hidden by {where}; rename one of them")
         for depth, part in enumerate(parts[split:], split):
             if not hasattr(found, part):
                 raise FuncatronError(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
@@ -41,6 +51,16 @@ def import_handler(target: str) -> Any:
     if len(parts) == 1:
         raise FuncatronError(f"{target!r} names no module: write package.module.function, or give handlers")
     raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
+
+
+def _hidden(imported: ModuleType, folder: Path | None) -> Path | None:
+    """Return the file beside the document that was meant, if ``imported`` is another module of its name."""
+    if folder is None:
+        return None
+    path = folder.joinpath(*imported.__name__.split("."))
+    meant = next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)
+    file = getattr(imported, "__file__", None)
+    return meant if meant is not None and (file is None or not meant.samefile(file)) else None
 
 
 def defined_schemes(document: Document) -> dict[str, Mapping[str, Any]]:

@@ -186,7 +186,7 @@ def _find(operation: Operation, handlers: Handlers | None) -> Handler:
     if found is None:
         if operation.target is None:
             raise FuncatronError(f"{operation.name} has no operationId that names a handler, and none was given")
-        found = import_handler(operation.target)
+        found = import_handler(operation.target, operation.document.folder)
     if not callable(found):
         raise FuncatronError(f"{operation.target or operation.name} is a {type(found).__name__}, not a function")
     return found

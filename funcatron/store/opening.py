@@ -10,7 +10,7 @@ from pathlib import Path
 from funcatron.errors import SettingsError, Unavailable
 from funcatron.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
-__all__ = ["begin", "connect", "is_ours", "migrate", "path_of", "unavailable"]
+__all__ = ["begin", "check_writable", "connect", "is_ours", "migrate", "path_of", "unavailable"]
 
 BUSY_TIMEOUT = 10.0  # seconds a transaction waits for those of other processes
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.002  # seconds between two attempts to begin one
@@ -61,6 +61,19 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def check_writable(path: Path) -> None:
+    """Open the file for writing once, before others rely on it; raises Unavailable or SettingsError saying why not."""
+    try:
+        connection = connect(path)
+        try:
+            begin(connection)
+            connection.execute("rollback")
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise unavailable(error, path) from error
 
 
 def begin(connection: sqlite3.Connection) -> None:

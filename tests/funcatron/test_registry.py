@@ -72,6 +72,24 @@ def test_the_documents_folder_comes_before_the_current_one(module: Path, monkeyp
     assert sys.modules[name].WHERE == "document"
 
 
+@pytest.mark.parametrize("hides", ["json", "time"])
+def test_a_module_beside_the_document_is_never_taken_for_another(module: Path, hides: str) -> None:
+    (module / f"{hides}.py").write_text("def dumps(): pass\ndef sleep(): pass")
+    with pytest.raises(FuncatronError, match=rf"{hides}\.py is hidden by .*; rename one of them"):
+        import_handler(f"{hides}.{'dumps' if hides == 'json' else 'sleep'}", module)
+
+
+def test_two_documents_may_not_have_handlers_of_one_name(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = write(module, "def f(): pass")
+    monkeypatch.syspath_prepend(module)
+    assert import_handler(f"{name}.f", module) is sys.modules[name].f
+    other = module / "other"
+    other.mkdir()
+    (other / f"{name}.py").write_text("def f(): pass")
+    with pytest.raises(FuncatronError, match=f"other/{name}.py is hidden by .*{name}.py"):
+        import_handler(f"{name}.f", other)
+
+
 def test_handlers_may_be_given_by_name() -> None:
     def handler() -> None: ...
 

@@ -20,7 +20,7 @@ from funcatron.errors import SettingsError, Unavailable
 from funcatron.execution import Execution, new_id
 from funcatron.ports import Ending, ExecutionQuery, Message
 from funcatron.store.lease import Lease
-from funcatron.store.opening import path_of
+from funcatron.store.opening import check_writable, path_of
 from funcatron.store.schema import VERSION
 from funcatron.store.sqlite import SQLiteStore
 from funcatron.store.wakeup import Listener
@@ -77,6 +77,15 @@ def test_a_url_that_names_no_file_is_refused(url: str) -> None:
 
 
 # Messages
+
+
+def test_whether_a_file_can_be_written_is_told_beforehand(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "funcatron.db")
+    (tmp_path / "file").write_text("no database at all, and no folder")
+    with pytest.raises(Unavailable, match=r"the folder .*file cannot be made"):
+        check_writable(tmp_path / "file" / "funcatron.db")
+    with pytest.raises(Unavailable, match="it is not an SQLite file"):
+        check_writable(tmp_path / "file")
 
 
 def test_messages_go_in_with_their_records(store: SQLiteStore, file: Path) -> None:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from funcatron import plugins
 from funcatron.app import Funcatron
 from funcatron.errors import FuncatronError
+from funcatron.store.opening import check_writable, path_of
 from funcatron_celery.durability import check_broker
 from funcatron_celery.limits import GRACE
-from funcatron_celery.process import Child, Role
+from funcatron_celery.process import CONFIGURATION, Child, Role
 from funcatron_celery.supervisor import Supervisor
 
 __all__ = ["CeleryRoles"]
@@ -20,6 +22,7 @@ __all__ = ["CeleryRoles"]
 logger = logging.getLogger("funcatron.supervisor")
 
 BACKLOG = 2048
+MISCONFIGURED = 2  # the command line's exit code for settings that cannot work
 
 
 class CeleryRoles:
@@ -54,6 +57,11 @@ class CeleryRoles:
 
     def _supervise(self, roles: Sequence[Role], sockets: Sequence[socket.socket] = ()) -> int:
         check_broker(self._settings)
+        scheme = self._settings.store_url.partition(":")[0]
+        plugins.load("funcatron.stores", scheme)  # what cannot work is said once, not by every child for ever
+        for url in {self._settings.store_url, self._settings.broker_url}:
+            if url.startswith("sqlite:"):
+                check_writable(path_of(url))
         _ = self._funcatron.registry
         _preload(roles)
         urls = [_url(listening) for listening in sockets]
@@ -63,7 +71,8 @@ class CeleryRoles:
             grace=GRACE,
             on_ready=lambda: self._on_ready(urls),
         )
-        return supervisor.run()
+        code = supervisor.run()
+        return MISCONFIGURED if code == CONFIGURATION else code
 
     @contextmanager
     def _listening(self) -> Iterator[list[socket.socket]]:
