@@ -91,7 +91,7 @@ def test_messages_are_acknowledged_late_and_only_json_is_read(tmp_path: Path) ->
     assert conf.task_reject_on_worker_lost
     assert conf.accept_content == ["json"]
     assert conf.broker_connection_max_retries is None
-    assert application(tmp_path, broker="amqp://localhost").conf.broker_transport_options == {"confirm_publish": True}
+    assert application(tmp_path, broker="amqp://localhost").conf.broker_transport_options["confirm_publish"] is True
 
 
 def test_results_are_kept_where_a_backend_is_named(tmp_path: Path) -> None:

@@ -92,9 +92,15 @@ RAW_ROWS: list[bytes] = [
 ]
 
 
-def test_no_message_stops_a_worker(site: Site, until: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("broker", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.service)])
+def test_no_message_stops_a_worker(
+    site: Site, broker: str, until: Callable[..., Any], request: pytest.FixtureRequest
+) -> None:
+    rows = RAW_ROWS if broker == "embedded" else []
+    if broker == "rabbitmq":
+        site.broker = site.settings["FUNCATRON_BROKER"] = request.getfixturevalue("vhost")
     site.start("worker")
-    malformed = len(BODIES) + len(HEADERS_GONE_WRONG) + len(PROPERTIES) + len(RAW_ROWS)
+    malformed = len(BODIES) + len(HEADERS_GONE_WRONG) + len(PROPERTIES) + len(rows)
     assert malformed >= 40
     good = 0
     with Connection(site.broker) as connection:
@@ -118,16 +124,17 @@ def test_no_message_stops_a_worker(site: Site, until: Callable[..., Any]) -> Non
         for number, properties in enumerate(PROPERTIES):
             post(BODY, head(id=f"property-{number}"), **properties)
             good_one()
-        with sqlite3.connect(site.file, timeout=30) as raw:
-            raw.executemany("insert into message (queue, payload) values ('funcatron', ?)", [(r,) for r in RAW_ROWS])
-        raw.close()
+        if rows:
+            with sqlite3.connect(site.file, timeout=30) as raw:
+                raw.executemany("insert into message (queue, payload) values ('funcatron', ?)", [(r,) for r in rows])
+            raw.close()
         good_one()
         until(lambda: (last := site.store.get(f"good-{good}")) and last.ended, "the last good one to end", 60)
+        letters = site.dead("funcatron") if rows else taken(connection, "funcatron.dead")
 
     states = Counter(site.store.get(f"good-{n}").state for n in range(1, good + 1))
     assert states == {"succeeded": good}
     assert sorted(trace["n"] for trace in site.traces() if "n" in trace) == list(range(1, good + 1))
-    letters = site.dead("funcatron")
     assert len(letters) == malformed
     assert "is started again" not in site.log(), "the worker never died"
     for number in range(len(BODIES)):
@@ -138,6 +145,11 @@ def test_no_message_stops_a_worker(site: Site, until: Callable[..., Any]) -> Non
     pids = {trace["pid"] for trace in site.traces()}
     assert len(pids) == 1
     assert process_is_healthy(site)
+
+
+def taken(connection: Connection, queue: str) -> list[Any]:
+    with connection.channel() as channel:
+        return list(iter(lambda: channel.basic_get(queue, no_ack=True), None))
 
 
 def process_is_healthy(site: Site) -> bool:

@@ -24,6 +24,10 @@ __all__ = ["FunctionsApp", "make_celery"]
 PREFORK = ("amqp", "pyamqp", "redis")
 """Brokers whose transport has an async loop, which the prefork pool needs."""
 
+AMQP_OPTIONS = {"confirm_publish": True, "read_timeout": 60}
+"""A broker that does not answer for a minute is connected to anew: RabbitMQ can leave a client waiting for ever, for a
+quorum queue whose first entries were lost when the broker was killed."""
+
 
 class FunctionsApp(Celery):  # type: ignore[misc]
     """A Celery application whose tasks are functions."""
@@ -83,7 +87,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_heartbeat": 0 if pool == "solo" else 120,
-        "broker_transport_options": {"confirm_publish": True} if is_amqp(settings.broker_url) else {},
+        "broker_transport_options": AMQP_OPTIONS if is_amqp(settings.broker_url) else {},
         "enable_utc": True,
     }
 

@@ -8,6 +8,7 @@ changes, so any number of clocks may sweep the same store.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ STALE_EMBEDDED = 3.0
 GRACE = 10.0
 """Seconds beyond its deadline after which a running attempt is given up although its worker lives."""
 PURGE_EVERY = 300.0
+REMIND_EVERY = 60.0
 BATCH = 256
 
 
@@ -52,6 +54,7 @@ class Sweep:
             self.purge: PURGE_EVERY,
         }
         self._next: dict[str, float] = {}
+        self._told_of: dict[str, float] = {}
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, name="funcatron-sweep", daemon=True)
 
@@ -101,10 +104,16 @@ class Sweep:
             self.once()
 
     def _attempt(self, step: Callable[[], int]) -> None:
+        """Do one step; an outage is told when it begins, once a minute while it lasts, and when it is over."""
+        name = step.__name__
         try:
             if changed := step():
-                logger.debug("%s: %d", step.__name__, changed)
+                logger.debug("%s: %d", name, changed)
+            if self._told_of.pop(name, None) is not None:
+                logger.info("the sweep can %s again", name)
         except Unavailable as error:
-            logger.warning("the sweep cannot %s now: %s", step.__name__, error)
+            if time.monotonic() - self._told_of.get(name, -math.inf) >= REMIND_EVERY:
+                self._told_of[name] = time.monotonic()
+                logger.warning("the sweep cannot %s now: %s", name, error)
         except Exception:
             logger.exception("the sweep failed to %s", step.__name__)

@@ -52,8 +52,9 @@ class QuietWorker(Worker):  # type: ignore[misc]
 
 def serve_tasks(app: FunctionsApp, *, name: str, ready: Callable[[], None]) -> int:
     """Consume the queues of the app's functions until SIGTERM; returns the exit code. Main thread only."""
-    for logger in CELERY_LOGGERS:
-        logging.getLogger(logger).setLevel(logging.WARNING)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        for logger in CELERY_LOGGERS:
+            logging.getLogger(logger).setLevel(logging.WARNING)
     worker = QuietWorker(
         app=app,
         hostname=f"{name}@%h",
