@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from funcatron.store.sqlite import SQLiteStore
 
 ORDERS = Path(__file__).parents[2] / "openapi" / "examples" / "orders"
 
@@ -41,6 +44,7 @@ class Served:
                 time.sleep(0.05)
             yield self
         finally:
+            self.store.close()
             os.killpg(process.pid, signal.SIGINT)
             assert process.wait(30) == 0, self.log.read_text()
 
@@ -59,7 +63,12 @@ class Served:
         return json.loads(self.run("-m", "funcatron.cli", "executions", *arguments, "--json"))
 
     def ended(self, execution_id: str) -> Any:
-        return self.until(lambda: _by_id(self.executions("list"), execution_id))
+        self.until(lambda: (found := self.store.get(execution_id)) is not None and found.ended)
+        return self.executions("show", execution_id)
+
+    @cached_property
+    def store(self) -> SQLiteStore:
+        return SQLiteStore(f"sqlite:///{self.folder / '.funcatron' / 'funcatron.db'}")
 
     def until(self, found: Callable[[], Any]) -> Any:
         end = time.monotonic() + 60
@@ -67,10 +76,6 @@ class Served:
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.05)
         return value
-
-
-def _by_id(executions: list[dict[str, Any]], execution_id: str) -> dict[str, Any] | None:
-    return next((e for e in executions if e["id"] == execution_id and e["ended_at"]), None)
 
 
 @pytest.fixture
@@ -117,17 +122,15 @@ def a_celery_client(served: Served) -> None:
 
 @pytest.mark.service
 def test_an_amqp_producer(on_rabbitmq: Served) -> None:
-    def ended() -> Any:
-        executions = on_rabbitmq.executions("list")
-        return len([e for e in executions if e["ended_at"]]) >= 4 and executions
-
     on_rabbitmq.send("producer_amqp.py", "B-1", "100", "4242")
     on_rabbitmq.send("producer_amqp.py", "B-2", "200", "4242", "--as", "structured", "--id", "event-2")
     for _ in range(2):
         on_rabbitmq.send("producer_amqp.py", "B-3", "300", "4242", "--as", "binary", "--id", "event-3")
     on_rabbitmq.send("producer_amqp.py", "B-4", "400", "0000")
 
-    executions = on_rabbitmq.until(ended)
+    on_rabbitmq.until(lambda: on_rabbitmq.store.counts().get("succeeded") == 3)
+    on_rabbitmq.until(lambda: on_rabbitmq.store.counts().get("failed") == 1)
+    executions = on_rabbitmq.executions("list")
     by_order = {execution["input"]["body"]["order"]: execution for execution in executions}
     assert len(executions) == len(by_order) == 4
     assert {order: execution["state"] for order, execution in by_order.items()} == {
