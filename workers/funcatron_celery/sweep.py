@@ -32,6 +32,7 @@ STALE_EMBEDDED = 3.0
 GRACE = 10.0
 """Seconds beyond its deadline after which a running attempt is given up although its worker lives."""
 PURGE_EVERY = 300.0
+AFTER_FAILURE = 1.0
 REMIND_EVERY = 60.0
 BATCH = 256
 
@@ -112,6 +113,7 @@ class Sweep:
             if self._told_of.pop(name, None) is not None:
                 logger.info("the sweep can %s again", name)
         except Unavailable as error:
+            self._next[name] = time.monotonic() + max(AFTER_FAILURE, self._steps[step])
             if time.monotonic() - self._told_of.get(name, -math.inf) >= REMIND_EVERY:
                 self._told_of[name] = time.monotonic()
                 logger.warning("the sweep cannot %s now: %s", name, error)

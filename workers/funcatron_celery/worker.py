@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -12,6 +13,7 @@ from celery import signals
 from celery.app import trace
 from celery.apps.worker import Worker
 from celery.concurrency import solo  # noqa: F401 - Celery imports these by name when a worker starts: with us here,
+from celery.utils.nodenames import host_format
 from celery.worker import components, state  # noqa: F401 - they are imported once, before the supervisor forks
 
 from funcatron_celery import guard  # noqa: F401 - as above
@@ -57,7 +59,7 @@ def serve_tasks(app: FunctionsApp, *, name: str, ready: Callable[[], None]) -> i
             logging.getLogger(logger).setLevel(logging.WARNING)
     worker = QuietWorker(
         app=app,
-        hostname=f"{name}@%h",
+        hostname=host_format(f"{name}.{os.getppid()}@%h"),  # two supervisors of one machine may share a broker
         pool=app.conf.worker_pool,
         concurrency=app.conf.worker_concurrency,
         loglevel=logging.WARNING,
