@@ -44,6 +44,12 @@ TRANSITIONS: Final[dict[tuple[State, Change], State]] = {
     ("expired", "redrive"): "queued",
     ("cancelled", "redrive"): "queued",
 }
+_PASSIVE: Final[dict[Change, str]] = {
+    "start": "be started",
+    "retry": "be retried",
+    "cancel": "be cancelled",
+    "redrive": "be redriven",
+}
 ENDED: Final[frozenset[State]] = frozenset({"succeeded", "failed", "cancelled", "expired"})
 WAITING: Final[tuple[State, ...]] = ("queued", "retrying")
 
@@ -53,7 +59,7 @@ def transition(state: State, change: Change) -> State:
     try:
         return TRANSITIONS[state, change]
     except KeyError:
-        raise TransitionError(f"an execution that is {state} cannot {change}") from None
+        raise TransitionError(f"an execution that is {state} cannot {_PASSIVE.get(change, change)}") from None
 
 
 def before(change: Change) -> tuple[State, ...]:
@@ -167,7 +173,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             "created_at": rfc3339(self.created_at),
             "started_at": rfc3339(self.started_at),
             "ended_at": rfc3339(self.ended_at),
-            "duration": self.duration,
+            "duration": None if self.duration is None else round(self.duration, 6),
             "worker": self.worker,
             "progress": None if self.progress is None else msgspec.to_builtins(self.progress),
             "links": {"self": base, "result": f"{base}/result", "logs": f"{base}/logs", "cancel": f"{base}/cancel"},

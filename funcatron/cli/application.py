@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,13 @@ def application(specs: Sequence[str], given: Mapping[str, Any], *, handlers: Han
     A Funcatron that a module has made keeps its own handlers, services and middleware; settings of the command line
     take the place of its own. Raises SpecError, SettingsError, FuncatronError.
     """
+    with redirect_stdout(sys.stderr):  # what a handler's module prints is no answer of ours
+        made = _made(specs, given, handlers)
+        _ = made.registry
+    return made
+
+
+def _made(specs: Sequence[str], given: Mapping[str, Any], handlers: Handlers | None) -> Funcatron:
     settings = read_settings(given)
     if not any(names_an_application(spec) for spec in specs):
         return Funcatron(*specs, settings=settings, handlers=handlers)

@@ -176,7 +176,7 @@ def cancel(execution_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
 @command.command()
 @click.argument("execution_ids", nargs=-1, metavar="[ID...]")
 @filter_options
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before many are queued again.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before many are queued again; nor without a terminal.")
 @json_option
 @source_options
 def redrive(execution_ids: tuple[str, ...], yes: bool, as_json: bool, **given: Any) -> int:

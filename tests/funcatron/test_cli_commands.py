@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -298,3 +299,20 @@ def test_a_public_address_needs_a_control_token(run: Run, command: str, host: st
     code, _, err = run(command, "openapi.yaml", "--host", host)
     assert code == 2
     assert err.startswith(f"Error: {host} can be reached from other machines: set FUNCATRON_CONTROL_TOKEN")
+
+
+def test_what_a_handlers_module_prints_is_no_answer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "talkative.py").write_text("print('hello from the module')\ndef greet(): return {}\n")
+    (tmp_path / "openapi.yaml").write_text(
+        "openapi: 3.0.3\ninfo: {title: T, version: '1'}\npaths:\n  /a:\n    get:\n      operationId: talkative.greet\n"
+        "      responses: {'200': {description: ok}}\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-m", "funcatron.cli", "functions", str(tmp_path / "openapi.yaml"), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert [function["name"] for function in json.loads(answer.stdout)] == ["talkative.greet"]
+    assert "hello from the module" in answer.stderr

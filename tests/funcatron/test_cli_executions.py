@@ -184,7 +184,7 @@ def test_cancel(store: SQLiteStore, run: Run) -> None:
     code, out, err = run("cancel", one, ended, other)
     assert code == 1
     assert out.splitlines() == [f"{one} cancelled", f"{other} cancelled"]
-    assert f"{ended}: an execution that is succeeded cannot cancel" in err
+    assert f"{ended}: an execution that is succeeded cannot be cancelled" in err
 
 
 def test_redrive_of_those_named(store: SQLiteStore, run: Run) -> None:
@@ -192,7 +192,7 @@ def test_redrive_of_those_named(store: SQLiteStore, run: Run) -> None:
     fail(store, failed)
     code, out, err = run("redrive", failed, queued)
     assert (code, out) == (1, f"{failed} queued\n")
-    assert f"{queued}: an execution that is queued cannot redrive" in err
+    assert f"{queued}: an execution that is queued cannot be redriven" in err
     record = store.get(failed)
     assert record is not None
     assert (record.state, record.attempt) == ("queued", 0)

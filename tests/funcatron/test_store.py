@@ -213,13 +213,13 @@ def test_cancel_ends_what_waits_and_what_runs(store: ExecutionStore) -> None:
         assert (cancelled.state, cancelled.worker) == ("cancelled", None)
         assert cancelled.ended_at is not None
         assert store.finish(made.id, 1, SUCCEEDED) is None
-        with pytest.raises(TransitionError, match="cancelled cannot cancel"):
+        with pytest.raises(TransitionError, match="cancelled cannot be cancelled"):
             store.cancel(made.id)
 
 
 def test_redrive_begins_anew(store: ExecutionStore) -> None:
     made = running(store, expires_at=time.time() + 60)
-    with pytest.raises(TransitionError, match="running cannot redrive"):
+    with pytest.raises(TransitionError, match="running cannot be redriven"):
         store.redrive(made.id)
     store.finish(made.id, 1, FAILED)
     again = store.redrive(made.id)
