@@ -180,3 +180,17 @@ def test_a_call_for_later_is_kept_on_record_and_not_in_a_worker(site: Site, kind
         ended = site.ended(task)
         assert ended.state == "succeeded"
         assert ended.started_at >= record.due_at
+
+
+def test_a_call_of_protocol_1_is_run_and_its_time_is_kept(site: Site) -> None:
+    site.start("run")
+    kwargs = {"body": {"n": 1}}
+    with Connection(site.broker) as connection:
+        producer = connection.Producer()
+        for name, eta in (("later", "2100-01-01T00:00:00"), ("now", None), ("past", "2020-01-01T00:00:00")):
+            body = {"task": "tried.note", "id": name, "args": [], "kwargs": kwargs, "eta": eta, "retries": 0}
+            producer.publish(body, exchange="", routing_key="funcatron")
+    for name in ("now", "past"):
+        assert site.ended(name).state == "succeeded"
+    assert site.store.get("later").state == "queued"
+    assert all(trace["main"] for trace in site.traces())

@@ -28,6 +28,7 @@ __all__ = ["Consumer"]
 
 logger = logging.getLogger("funcatron.worker")
 
+PAUSE = 1.0
 DRAIN = 0.25
 """Seconds that one wait for messages lasts at most, so that a worker without work stops as quickly."""
 
@@ -98,10 +99,11 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                 if isinstance(found, Refusal):
                     self._refuse(message, found)
                 elif not self._postponed(message, found):
-                    message.headers["timelimit"] = (None, None)  # the document says how long
-                    hand_on(message)
+                    hand_on(_plain(message))
             except self.connection_errors + self.channel_errors:
                 raise  # Celery connects anew, and the broker delivers again
+            except Unavailable as error:
+                self._give_back(message, error)
             except Exception as error:
                 logger.exception("a message could not be handed to its task")
                 self._refuse(message, Refusal(reason="error", detail=f"{type(error).__name__}: {error}"))
@@ -132,7 +134,6 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         if wanted and self.app.tasks_of_functions.postpone(call):
             message.ack_log_error(logger, self.connection_errors)
             return True
-        message.headers["eta"] = None  # Celery would run it in a thread of its timer
         return False
 
     def _refuse(self, message: Any, refusal: Refusal) -> None:
@@ -143,12 +144,15 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         try:
             self._dead.put(queue, message, refusal)
         except Unavailable as error:
-            logger.error("%s; it goes back to its queue", error)
-            time.sleep(1.0)
-            message.reject_log_error(logger, self.connection_errors, requeue=True)
+            self._give_back(message, error)
             return
         record_refusal(self.app.funcatron.store, queue, refusal)
         message.ack_log_error(logger, self.connection_errors)
+
+    def _give_back(self, message: Any, error: Unavailable) -> None:
+        logger.error("a message goes back to its queue: %s", error)
+        time.sleep(PAUSE)  # it comes again at once
+        message.reject_log_error(logger, self.connection_errors, requeue=True)
 
     def _queue_of(self, message: Any) -> str:
         """Return the name of the function queue from which a message came, as well as it can be known."""
@@ -160,6 +164,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         if queue not in names:
             queue = info.get("exchange") if info.get("exchange") in names else self.app.conf.task_default_queue
         return str(queue).removesuffix(EXECUTIONS)
+
+
+def _plain(message: Any) -> Any:
+    """Take from a call what Celery would do itself: wait for its time in a thread of a timer, and limit it."""
+    parts = [message.headers] + ([message.payload] if isinstance(message.payload, dict) else [])  # protocol 1
+    for part in parts:
+        part.update(eta=None, timelimit=(None, None))
+    return message
 
 
 def wait_for_messages(
