@@ -73,14 +73,14 @@ def test_next_tick_takes_any_offset_and_answers_in_utc() -> None:
     assert tick.utcoffset() == timedelta(0)
 
 
-def test_an_hourly_job_comes_due_every_hour_of_a_year_in_berlin() -> None:
-    tick, end = at("2026-01-01T00:00:00"), at("2027-01-01T00:00:00")
+def test_an_hourly_job_comes_due_every_hour_of_a_summer_in_berlin() -> None:
+    tick, end = at("2026-03-01T00:00:00"), at("2026-11-01T00:00:00")
     ticks = []
     while tick < end:
         ticks.append(tick)
         tick = next_tick("0 * * * *", "Europe/Berlin", tick)
     assert {later - earlier for earlier, later in pairwise(ticks)} == {timedelta(hours=1)}
-    assert len(ticks) == 365 * 24
+    assert len(ticks) == (end - ticks[0]).days * 24
 
 
 def test_a_daily_job_comes_due_once_every_day_of_a_year_in_new_york() -> None:
