@@ -174,6 +174,7 @@ def test_stop_finishes_what_was_ordered(perform: Recorder, make: Callable[..., B
     assert sorted(answers) == [[2 * n] for n in range(20)]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_begins_anew(perform: Recorder, make: Callable[..., Batching[int, int]]) -> None:
     batching = make(perform)
     assert batching.order_all([1]) == [2]
