@@ -61,6 +61,17 @@ def test_drained_and_started_again_nothing_is_lost(folder: Path, free_port: Call
         assert "Traceback" not in shop.drain()
 
 
+def test_who_waits_while_it_is_drained_is_answered(folder: Path, free_port: Callable[[], int]) -> None:
+    with running("run", SHOP, folder=folder, port=free_port()) as shop, ThreadPoolExecutor(1) as pool:
+        order = {"customer": "ada@example.com", "lines": [{"sku": "TEA-001", "quantity": 1}] * 4}
+        place = shop.http.post("/shop/orders", json=order).headers["location"] + "/fulfilment"
+        waiting = pool.submit(shop.http.post, place, json={"carrier": "drone"}, headers={"Prefer": "wait=30"})
+        until(lambda: "picking" in shop.output(), "the execution to run")
+        assert "Traceback" not in shop.drain()
+        answer = waiting.result(60)
+        assert (answer.status_code, answer.json()["carrier"]) == (200, "drone")
+
+
 def test_two_of_each(folder: Path, free_port: Callable[[], int]) -> None:
     arguments = (SHOP, "--processes", "2", "--workers", "2", "--log-level", "debug")
     with running("run", *arguments, folder=folder, port=free_port()) as shop:
