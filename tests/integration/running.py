@@ -6,6 +6,7 @@ that uses it ends, so a test that fails shows it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ import pytest
 __all__ = ["SHOP", "Program", "ShopInParts", "children_of", "environment", "running", "shop_in_parts", "until"]
 
 T = TypeVar("T")
+
+LIBC = ctypes.CDLL(None)
 
 SHOP = Path(__file__).parents[2] / "openapi" / "examples" / "shop" / "openapi.yaml"
 PATIENCE = 60.0
@@ -42,6 +45,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment for programs: settings of funcatron are not inherited."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUNCATRON_", "SHOP_"))}
     return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def die_with_the_tests() -> None:
+    """Have the kernel kill this process when the one that runs the tests is gone, however that ends."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def children_of(pid: int) -> list[int]:
@@ -65,7 +73,7 @@ class Program:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environment(extra), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=die_with_the_tests,
             )  # fmt: skip
 
     def output(self) -> str:

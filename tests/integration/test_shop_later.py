@@ -136,7 +136,7 @@ def test_the_same_key_is_the_same_call(shop: Program) -> None:
 
 
 def test_cancel(shop: Program) -> None:
-    first = fulfil(shop, place_order(shop, lines=6)).json()
+    first = fulfil(shop, place_order(shop, lines=20)).json()
     until(lambda: shop.execution(first["id"])["progress"], "the first to run")
     second = fulfil(shop, place_order(shop)).json()
     for record in (second, first):  # one that waits behind the other, one that runs
@@ -150,6 +150,8 @@ def test_cancel(shop: Program) -> None:
         assert "cancelled" in again.json()["detail"]
     third = fulfil(shop, place_order(shop), headers={"Prefer": "wait=60"})
     assert third.status_code == 200, "the worker goes on"
+    picked = shop.http.get(first["links"]["logs"]).json()["logs"]
+    assert 1 <= len(picked) < 20, "and did not first do what nobody wants any more"
     assert shop.execution(second["id"])["attempt"] == 0
     assert {shop.execution(record["id"])["state"] for record in (first, second)} == {"cancelled"}
 
