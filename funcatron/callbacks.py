@@ -14,7 +14,8 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -46,7 +47,7 @@ def deliverer(settings: Settings) -> Callable[..., None]:
 
 def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> None:
     url = body["url"]
-    address = resolve(url, allow_private=settings.callback_allow_private)
+    address = resolve(url, allow_private=settings.callback_allow_private, hosts=settings.callback_hosts)
     content = base64.b64decode(body["base64"]) if "base64" in body else body.get("body", "").encode()
     headers = {
         "Content-Type": body["content_type"],
@@ -72,9 +73,9 @@ def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> N
     context.logger.info("delivered to %s: %d", shown, answer.status_code)
 
 
-def resolve(url: str, *, allow_private: bool) -> str:
+def resolve(url: str, *, allow_private: bool, hosts: Sequence[str] = ()) -> str:
     """Return the IP address to connect to for ``url``; raises Problem where it may not be called, Retry where its
-    name does not resolve for now.
+    name does not resolve for now. Where there are ``hosts`` (shell patterns), no other name is even looked up.
     """
     shown = without_password(url)
     try:
@@ -85,6 +86,8 @@ def resolve(url: str, *, allow_private: bool) -> str:
         raise Problem(422, "Callback refused", f"{shown!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Problem(422, "Callback refused", f"{shown!r} is not an http or https URL")
+    if hosts and not any(fnmatchcase(parts.hostname, pattern.lower()) for pattern in hosts):
+        raise Problem(422, "Callback refused", f"{parts.hostname} is not one of callback_hosts")
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

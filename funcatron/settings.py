@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_queued: Positive = 10_000  # executions waiting to be stored in one HTTP process, before 503
     keep: Seconds = 7 * 86_400.0  # how long ended executions are kept, failed ones excepted
     callback_allow_private: bool = False
+    callback_hosts: tuple[str, ...] = ()  # shell patterns of the host names callbacks may go to; empty: all
     callback_secret: str | None = None  # whsec_..., Standard Webhooks
     redact: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -278,3 +278,14 @@ def test_of_several_addresses_a_public_one_is_called(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", names)
     assert resolve("http://example.org/", allow_private=False) == "8.8.8.8"
     assert resolve("http://example.org/", allow_private=True) == "10.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["example.com", "evil.example.org", "localhost.example.com"])
+def test_where_hosts_are_named_no_other_name_is_looked_up(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: pytest.fail("looked up"))
+    with pytest.raises(Problem, match="callback_hosts"):
+        resolve(f"http://{host}/", allow_private=True, hosts=("localhost", "*.example.net"))
+
+
+def test_a_named_host_is_looked_up() -> None:
+    assert resolve("http://LOCALHOST:1/", allow_private=True, hosts=("localhost",)) in ("127.0.0.1", "::1")

@@ -21,17 +21,19 @@ CONFIGURATION = Path(__file__).parents[2] / "schemathesis.toml"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "15")
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 TOKEN = "a long and random token"
+HOME = {"FUNCATRON_CALLBACK_HOSTS": "localhost"}
+"""Made-up callback URLs are refused before their names are looked up: nothing leaves this machine."""
 
 
 @pytest.fixture(scope="module")
 def open_to_all(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Program]:
-    with running("run", SHOP, folder=tmp_path_factory.mktemp("shop"), port=free_port()) as program:
+    with running("run", SHOP, folder=tmp_path_factory.mktemp("shop"), port=free_port(), extra=HOME) as program:
         yield program
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Program]:
-    settings = {"FUNCATRON_CONTROL_TOKEN": TOKEN}
+    settings = {"FUNCATRON_CONTROL_TOKEN": TOKEN, **HOME}
     folder = tmp_path_factory.mktemp("shop")
     with running("run", SHOP, folder=folder, port=free_port(), extra=settings) as program:
         yield program
