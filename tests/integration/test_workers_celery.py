@@ -123,7 +123,8 @@ def test_results_reach_a_celery_client_that_waits_for_them(site: Site) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_celery_worker_that_dies_loses_nothing(site: Site, until: Callable[..., Any], number: int) -> None:
     process = celery(site, until=until)
-    first, second = site.send(*({**CALL, "kwargs": {"body": {"n": n, "sleep": 0.3}}} for n in range(2)))
+    bodies = ({"n": 0, "sleep": 4}, {"n": 1})  # long enough to be in mid-run on a busy machine too
+    first, second = site.send(*({**CALL, "kwargs": {"body": body}} for body in bodies))
     until(lambda: site.traces(), "the first to run")
     os.kill(process.pid, number)
     process.wait()
