@@ -20,15 +20,19 @@ from funcatron.registry import Handlers
 __all__ = ["application", "names_an_application"]
 
 
-def application(specs: Sequence[str], given: Mapping[str, Any], *, handlers: Handlers | None = None) -> Funcatron:
+def application(
+    specs: Sequence[str], given: Mapping[str, Any], *, handlers: Handlers | None = None, bound: bool = True
+) -> Funcatron:
     """Return the application of these documents, or the one that ``module:name`` is, with the settings ``given``.
 
     A Funcatron that a module has made keeps its own handlers, services and middleware; settings of the command line
-    take the place of its own. Raises SpecError, SettingsError, FuncatronError.
+    take the place of its own. Handlers are bound unless ``bound`` is False. Raises SpecError, SettingsError,
+    FuncatronError.
     """
     with redirect_stdout(sys.stderr):  # what a handler's module prints is no answer of ours
         made = _made(specs, given, handlers)
-        _ = made.registry
+        if bound:
+            _ = made.registry
     return made
 
 

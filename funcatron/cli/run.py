@@ -38,7 +38,7 @@ def command(specs: Sequence[str], reloading: bool, mock: Literal["all", "missing
         return serve(application(specs, given), "run")
     from funcatron.cli.mock import mock_handlers
 
-    handlers = mock_handlers(application(specs, given).documents, mock)
+    handlers = mock_handlers(application(specs, given, bound=False).documents, mock)
     return serve(application(specs, given, handlers=handlers), "run")
 
 
