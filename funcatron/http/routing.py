@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from connexion.spec import Specification
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from funcatron.http.trie import Trie
 from funcatron.registry import Function
 
 __all__ = ["ChainedRouting", "FunctionMiddleware", "FunctionResolver", "allowed_methods", "routable"]
@@ -66,7 +67,15 @@ class FunctionMiddleware(RoutedMiddleware):  # type: ignore[misc]
 
 
 class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
-    """connexion's routing, where any number of documents may share a base path (connexion loses all but two)."""
+    """connexion's routing, as quick for the last of many operations as for the first.
+
+    Any number of documents may share a base path (connexion loses all but two). What no Trie finds is connexion's own
+    router's to answer: refusals, redirects to the path with another slash, everything below a ``root_path``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        self._tables: dict[str, list[Trie[str]]] = {}
 
     def add_api(self, specification: Specification, base_path: str | None = None, **kwargs: Any) -> None:
         """Register a document behind those that have its base path already."""
@@ -76,6 +85,49 @@ class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
         same = [index for index, mount in enumerate(mounts) if mount.path == self.router.routes[-1].path]
         for index in same[:-1]:
             mounts[index].app.default = defaults[index]
+        added: Any = self.router.routes[-1]
+        self._tables.setdefault(added.path, []).append(_table(added.routes))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with the operation that it is for (ASGI)."""
+        found = (
+            None if scope["type"] != "http" or scope.get("root_path") else self._find(scope["method"], scope["path"])
+        )
+        if found is None:
+            await super().__call__(scope, receive, send)
+            return
+        base_path, name, values = found
+        scope = {**scope, "path_params": {**scope.get("path_params", {}), **values}}
+        extensions = scope.setdefault("extensions", {})
+        extensions.setdefault(ROUTING_CONTEXT, {}).update(api_base_path=base_path, operation_id=name)
+        await self.app(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> tuple[str, str, dict[str, str]] | None:
+        """Return base path, name and path parameters of an operation; the first base path that fits is the only one."""
+        for base_path, tables in self._tables.items():
+            if path.startswith(base_path) and path.startswith("/", len(base_path)):
+                below = path[len(base_path) :]
+                for table in tables:
+                    if (found := table.find(method, below)) is not None:
+                        return base_path, *found
+                    if table.methods(below) or table.methods(_other_slash(below)):
+                        return None
+                return None
+        return None
+
+
+def _table(routes: list[Any]) -> Trie[str]:
+    """Return the routes of one of connexion's routers as a Trie of operations' names."""
+    table = Trie[str]()
+    for route in routes:
+        for method in route.methods:
+            table.add(method, route.path, route.endpoint.operation_id)
+    return table
+
+
+def _other_slash(path: str) -> str:
+    """Return the path that starlette redirects to where this one is not found."""
+    return path.rstrip("/") if path.endswith("/") else path + "/"
 
 
 def routable(lowered: Mapping[str, Any]) -> dict[str, Any]:
