@@ -9,7 +9,7 @@ SOURCES := funcatron openapi workers tests
 TESTS := tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types imports tests bench wheel-test clean
+.PHONY: help run test lint format types imports tests bench chaos wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -39,6 +39,9 @@ imports: $(VENV)/.test  ## imports point down the floors of ARCHITECTURE.md
 
 bench: $(VENV)/.test  ## ratios to connexion, FastAPI and Celery, measured in one run
 	$(BIN)/python -m tests.benchmarks
+
+chaos: $(VENV)/.test  ## SIGKILL for everything, 10,000 executions on each broker: nothing lost, stuck or doubled
+	$(BIN)/python -m tests.integration.chaos $(CHAOS)
 
 wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment, try it there
 	rm -rf build/wheel && mkdir -p build/wheel

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
-import socket
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
 
-PORTS = range(20_000, 32_768)  # below the range from which the kernel takes the ports of outgoing connections
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="session")
@@ -27,23 +25,5 @@ def required_in_ci() -> Callable[[str], NoReturn]:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """Return ``free_port()``: each call gives a TCP port of the loopback that is free, and that no call gave before."""
-    given: set[int] = set()
-
-    def port() -> int:
-        while True:
-            number = random.choice(PORTS)
-            if number not in given and _is_free(number):
-                given.add(number)
-                return number
-
-    return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """Return ``free_port()``: see ``free_ports``."""
+    return free_ports()

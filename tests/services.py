@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-__all__ = ["RabbitMQ", "rabbitmq", "redis"]
+__all__ = ["SERVER", "RabbitMQ", "rabbitmq", "redis"]
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The server itself: /usr/sbin has a wrapper that changes the user."""
