@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import cached_property, partial
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -262,10 +261,12 @@ class Funcatron:
         trigger: str = "async",
         headers: Mapping[str, str] | None = None,
         principal: Principal | None = None,
-        idempotency_key: str | None = None,
+        execution_id: str | None = None,
         checked: bool = False,
     ) -> tuple[Execution, bool]:
         """Call a function later: check, store, publish; returns the record and whether it is new.
+
+        ``execution_id`` is a new UUID where none is given; with one that is on record already nothing is dispatched.
 
         Raises InvalidInput, Problem (413 where the record would be larger than ``max_message``) and Unavailable; then
         nothing was accepted.
@@ -274,8 +275,8 @@ class Funcatron:
         given = arguments or {}
         bound = given if checked else found.binder.from_call(given)
         record = self._record_for(found, bound, trigger, headers, principal)
-        if idempotency_key is not None:
-            record = msgspec.structs.replace(record, idempotency_key=idempotency_key, fingerprint=_digest(record.input))
+        if execution_id is not None:
+            record = msgspec.structs.replace(record, id=execution_id)
         if await self.dispatcher.dispatch(record):
             return record, True
         return await asyncio.to_thread(self._existing, record), False
@@ -360,14 +361,11 @@ class Funcatron:
 
     def _existing(self, record: Execution) -> Execution:
         """Return the record that made this one a duplicate."""
-        principal_id = None if record.principal is None else record.principal.get("id")
-        found = self.store.get(record.id) or self.store.find(
-            function=record.function,
-            event_source=record.event_source,
-            event_id=record.event_id,
-            idempotency_key=record.idempotency_key,
-            principal_id=principal_id,
-        )
+        found = self.store.get(record.id)
+        if found is None and record.event_source is not None and record.event_id is not None:
+            found = self.store.find(
+                function=record.function, event_source=record.event_source, event_id=record.event_id
+            )
         return found or record
 
     def show(self, execution: Execution) -> dict[str, Any]:
@@ -383,7 +381,3 @@ class Funcatron:
 
                     self._door = build_door(self)
         await self._door(scope, receive, send)
-
-
-def _digest(stored: Mapping[str, Any]) -> str:
-    return sha256(msgspec.json.encode(stored, order="sorted")).hexdigest()

@@ -20,7 +20,7 @@ from funcatron.registry import Function, Registry
 from funcatron.spec.operation import Callback
 from funcatron.types import MISSING
 
-__all__ = ["Endings", "record_of_sync_call", "stored_result"]
+__all__ = ["Endings", "kept_headers", "record_of_sync_call", "stored_result"]
 
 DELIVER = "funcatron.callbacks.deliver"
 
@@ -110,8 +110,7 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
 
 def stored_result(result: Result) -> StoredResult:
     """Return a Result that is not a stream in the form that a record keeps: no credentials, no cookies."""
-    headers = {name: value for name, value in result.headers.items() if not is_credential(name)}
-    kept = StoredResult(status=result.status, headers=headers, content_type=result.content_type)
+    kept = StoredResult(status=result.status, headers=kept_headers(result), content_type=result.content_type)
     body: bytes = result.body
     bare = (result.content_type or "").partition(";")[0].strip().lower()
     if not body:
@@ -125,6 +124,11 @@ def stored_result(result: Result) -> StoredResult:
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     return msgspec.structs.replace(kept, base64=base64.b64encode(body).decode())
+
+
+def kept_headers(result: Result) -> dict[str, str]:
+    """Return the headers of an answer that may rest in a store: no credentials, no cookies."""
+    return {name: value for name, value in result.headers.items() if not is_credential(name)}
 
 
 def record_of_sync_call(

@@ -5,7 +5,8 @@ Rules:
 1. The table below is the lifecycle. No state is assigned anywhere but through it.
 2. ``attempt`` counts starts: 0 while first queued, 1 in the first run. It only grows; a redrive begins anew.
 3. ``failed`` is the dead letter: the input is kept, and ``redriven`` leads back to ``queued``.
-4. An end state has ``ended_at`` and no ``worker``; nothing but a redrive leaves it.
+4. An end state has ``ended_at``; nothing but a redrive leaves it.
+5. ``worker`` is who runs the last attempt, or ran it; a redrive clears it.
 
 Times are seconds since the epoch (UTC) inside, RFC 3339 in JSON.
 """
@@ -106,6 +107,22 @@ class LogLine(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt that failed, in the history of an execution; ``problem`` is what its problem says in short."""
+
+    attempt: int
+    started_at: float | None
+    ended_at: float
+    worker: str | None
+    failure: Failure | None
+    problem: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the attempt as the control API shows it."""
+        times = {"started_at": rfc3339(self.started_at), "ended_at": rfc3339(self.ended_at)}
+        return {**msgspec.structs.asdict(self), **times}
+
+
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted call of one function: the record that outlives the message.
 
@@ -130,8 +147,6 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str | None = None
     event_source: str | None = None
     event_id: str | None = None
-    idempotency_key: str | None = None
-    fingerprint: str | None = None
     created_at: float
     started_at: float | None = None
     ended_at: float | None = None

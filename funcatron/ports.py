@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from funcatron.errors import Mistake
 from funcatron.event import CloudEvent
-from funcatron.execution import Execution, Failure, LogLine, Progress, State, StoredResult
+from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, StoredResult
 from funcatron.invocation import Invocation, Result
 
 __all__ = ["Dispatcher", "ExecutionStore", "Middleware", "Trigger"]
@@ -53,6 +53,25 @@ class Ending:
     due_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """An Idempotency-Key in use: of one caller (``principal_id``, empty for nobody), for one function.
+
+    ``fingerprint`` tells payloads apart. ``execution_id`` is the call that has the key: what it came to is in
+    ``result``, or on record under this id. Where there is neither by ``deadline``, the call is given up for dead.
+    Times are seconds since the epoch.
+    """
+
+    function: str
+    key: str
+    principal_id: str
+    fingerprint: str
+    execution_id: str
+    deadline: float
+    expires_at: float
+    result: StoredResult | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message for a queue: the encoded body in the form that the queue's transport stores."""
@@ -71,24 +90,27 @@ class ExecutionStore(Protocol):
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert the records, all or none; True for each that is new.
 
-        A record whose id, or whose (event_source, event_id, function), or whose (function, idempotency_key,
-        principal id) is there already is left out, and so is its message: ``messages`` is empty or as long as
-        ``executions``.
+        A record whose id, or whose (event_source, event_id, function) is there already is left out, and so is its
+        message: ``messages`` is empty or as long as ``executions``.
         """
 
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
 
-    def find(
-        self,
-        *,
-        function: str,
-        event_source: str | None = None,
-        event_id: str | None = None,
-        idempotency_key: str | None = None,
-        principal_id: str | None = None,
-    ) -> Execution | None:
-        """Return the record with this event identity, or with this idempotency key."""
+    def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
+        """Return the record of this event for this function."""
+
+    def reserve(self, wanted: Reservation) -> Reservation | None:
+        """Take an idempotency key, in one step: None where it is ``wanted``'s now, else the reservation that stands.
+
+        One that has expired gives way, and so does one past its deadline of whose call neither an answer nor a record
+        is known.
+        """
+
+    def settle(self, reservation: Reservation, result: StoredResult | None) -> None:
+        """Keep the answer of the call that has the key, or with None give the key back. Nothing happens where the
+        key is another call's by now.
+        """
 
     def list(self, query: ExecutionQuery) -> tuple[list[Execution], str | None]:
         """Return one page, newest first, and the marker of the next page or None."""
@@ -102,7 +124,7 @@ class ExecutionStore(Protocol):
         """
 
     def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
-        """End the running attempt of a worker that is gone; as ``finish``, and the record's worker is released."""
+        """End the running attempt of a worker that is gone; as ``finish``."""
 
     def cancel(self, execution_id: str) -> Execution | None:
         """Move to ``cancelled``; returns the record after it, None if there is none; raises TransitionError."""
@@ -122,6 +144,9 @@ class ExecutionStore(Protocol):
     def logs(self, execution_id: str) -> Sequence[LogLine]:
         """Return all captured log lines in order."""
 
+    def attempts(self, execution_id: str) -> Sequence[Attempt]:
+        """Return the attempts that failed, in order, those before a redrive too."""
+
     def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Sequence[Execution]:
         """Return waiting executions to publish: those that are due at ``now``, those accepted before ``unpublished``
         (default ``stale``) and never published, and those published last before ``stale`` and without a message that
@@ -138,7 +163,9 @@ class ExecutionStore(Protocol):
         """Return every running execution (for the reaper)."""
 
     def purge(self, before: float) -> int:
-        """Delete executions that ended before ``before`` (seconds since the epoch), failed ones excepted."""
+        """Delete executions that ended before ``before`` (seconds since the epoch), failed ones excepted, and the
+        idempotency keys that have expired; returns how many executions.
+        """
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of executions per state."""

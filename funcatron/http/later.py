@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from funcatron.codec import encode_input, encode_json
+from funcatron.codec import encode_json
 from funcatron.errors import Problem, Unavailable
 from funcatron.execution import Execution
 from funcatron.http.call import Call
+from funcatron.http.idempotency import first_call, key_of, replayed, settle
 from funcatron.http.waiting import result_of, wait_for_end
 from funcatron.invocation import Result
 
@@ -36,8 +37,27 @@ class Later:
         self._storing = 0
 
     async def answer(self, call: Call) -> Result:
-        """Accept a call whose arguments were checked. Raises Problem (409, 413, 422) and Unavailable."""
-        execution = await self._accept(call)
+        """Accept a call whose arguments were checked, once for each Idempotency-Key.
+
+        Raises Problem (409, 413, 422) and Unavailable.
+        """
+        key = key_of(call)
+        if key is None:
+            return await self.respond(call, await self._accept(call))
+        first = await first_call(self._funcatron.store, call, key)
+        if isinstance(first, Result):
+            return first
+        if isinstance(first, Execution):
+            return replayed(await self.respond(call, first))
+        try:
+            execution = await self._accept(call)
+        except (Problem, Unavailable):
+            await settle(self._funcatron.store, first, None)
+            raise
+        return await self.respond(call, execution)
+
+    async def respond(self, call: Call, execution: Execution) -> Result:
+        """Answer for an accepted execution as the call prefers: 202, or its end if that is waited for."""
         wait = call.preferences.wait
         if wait is not None:
             execution = await wait_for_end(self._funcatron.store, execution, wait, call.receive)
@@ -49,19 +69,14 @@ class Later:
         return accepted(self._funcatron, execution, call.root_path, headers)
 
     async def _accept(self, call: Call) -> Execution:
-        key = call.headers.get("idempotency-key")
         with self._admitted():
-            execution, new = await self._funcatron.dispatch(
+            execution, _ = await self._funcatron.dispatch(
                 call.function,
                 call.arguments,
+                execution_id=call.id,
                 headers=_kept(call),
                 principal=call.principal,
-                idempotency_key=key,
                 checked=True,
-            )
-        if not new and key is not None and execution.input != encode_input(call.arguments):
-            raise Problem(
-                422, "Idempotency-Key reused", f"the Idempotency-Key {key!r} came with another payload before"
             )
         return execution
 

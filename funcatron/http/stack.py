@@ -30,6 +30,7 @@ from funcatron.http.documents import JSON_PATH, document_routes, root_routes
 from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
+from funcatron.http.now import Now
 from funcatron.http.refusals import Refusals
 from funcatron.http.routing import (
     ChainedRouting,
@@ -112,20 +113,7 @@ def _routed(registry: Registry) -> Mapping[str, Function]:
 
 def _endpoints(funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics) -> dict[str, ASGIApp]:
     later = Later(funcatron)
-
-    async def now(call: Call) -> Result:
-        started = time.perf_counter()
-        result = await funcatron.invoke(
-            call.function,
-            call.arguments,
-            execution_id=call.id,
-            headers=call.headers,
-            principal=call.principal,
-            extras=call.extras,
-            checked=True,
-        )
-        metrics.invoked(call.function.name, "http", result, time.perf_counter() - started)
-        return result
+    now = Now(funcatron, metrics, later).answer
 
     async def dispatched(call: Call) -> Result:
         result = await later.answer(call)

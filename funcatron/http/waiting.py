@@ -9,13 +9,13 @@ from starlette.types import Receive
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem
-from funcatron.execution import Execution
+from funcatron.execution import Execution, StoredResult
 from funcatron.http.respond import PROBLEM_JSON, problem_result
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionStore
 
-__all__ = ["result_of", "wait_for_end"]
+__all__ = ["answer_of", "result_of", "wait_for_end"]
 
 FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.25
@@ -46,12 +46,16 @@ def result_of(execution: Execution) -> Result:
 
     A failure answers with its problem, a cancelled or expired execution with 409.
     """
-    stored = execution.result
-    if stored is not None:
-        return Result(
-            status=stored.status, headers=stored.headers, body=stored.to_bytes(), content_type=stored.content_type
-        )
+    if execution.result is not None:
+        return answer_of(execution.result)
     problem = execution.problem
     if problem is not None:
         return Result(status=problem.get("status", 500), body=encode_json(problem), content_type=PROBLEM_JSON)
     return problem_result(Problem(409, detail=f"the execution was {execution.state} and has no result"))
+
+
+def answer_of(stored: StoredResult) -> Result:
+    """Return the answer that a store has kept."""
+    return Result(
+        status=stored.status, headers=stored.headers, body=stored.to_bytes(), content_type=stored.content_type
+    )

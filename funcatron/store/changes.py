@@ -13,10 +13,13 @@ from typing import Any, cast
 import msgspec
 
 from funcatron import execution as lifecycle
-from funcatron.execution import Failure, State, before, transition
+from funcatron.execution import Attempt, Execution, Failure, State, before, transition
 from funcatron.ports import Ending
 
-__all__ = ["Change", "cancel", "expire", "fail", "finish", "lose", "redrive", "start"]
+__all__ = ["Change", "cancel", "expire", "fail", "failed_attempt", "finish", "lose", "redrive", "start"]
+
+LONGEST_DETAIL = 500
+"""Characters of a problem's detail that the history keeps."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -25,7 +28,8 @@ class Change(msgspec.Struct, frozen=True):
     ``before``: the states it starts from. ``sets``: field to value; beyond the fields of Execution a store keeps
     ``published_at`` (when a message was last published, None: not since it waits) and ``lost`` (attempts that ended
     with their worker). ``counts``: fields that grow by one. ``attempt``: the attempt that must be running.
-    ``unexpired``: the time (seconds since the epoch) at which a queued record must not have expired.
+    ``unexpired``: the time (seconds since the epoch) at which a queued record must not have expired. ``failed_at``:
+    when the attempt failed that ends so; a store then adds ``failed_attempt`` to the record's history.
     """
 
     before: tuple[State, ...]
@@ -33,9 +37,10 @@ class Change(msgspec.Struct, frozen=True):
     counts: tuple[str, ...] = ()
     attempt: int | None = None
     unexpired: float | None = None
+    failed_at: float | None = None
 
 
-_NO_ATTEMPT = {"worker": None, "deadline": None, "due_at": None}
+_NO_ATTEMPT = {"deadline": None, "due_at": None}
 _NO_OUTCOME = {"result": None, "problem": None, "failure": None, "progress": None}
 
 
@@ -58,7 +63,8 @@ def finish(now: float, attempt: int, ending: Ending) -> Change:
     else:
         sets |= {"ended_at": now}
     name = cast("lifecycle.Change", ending.change)  # the table is asked whether it is one
-    return _change(name, sets, states=("running",), attempt=attempt)
+    failed_at = None if name == "succeed" else now
+    return _change(name, sets, states=("running",), attempt=attempt, failed_at=failed_at)
 
 
 def lose(now: float, attempt: int, ending: Ending) -> Change:
@@ -74,14 +80,31 @@ def cancel(now: float) -> Change:
 
 def redrive() -> Change:
     """An end state but ``succeeded`` to ``queued``, as if it had just been accepted."""
-    fresh = {"attempt": 0, "lost": 0, "started_at": None, "ended_at": None, "expires_at": None, "published_at": None}
-    return _change("redrive", {**_NO_ATTEMPT, **_NO_OUTCOME, **fresh})
+    fresh = dict.fromkeys(("worker", "started_at", "ended_at", "expires_at", "published_at"))
+    return _change("redrive", {**_NO_ATTEMPT, **_NO_OUTCOME, **fresh, "attempt": 0, "lost": 0})
 
 
 def fail(now: float, problem: dict[str, Any], failure: Failure) -> Change:
     """``queued|retrying`` to ``failed``."""
     sets = {**_NO_ATTEMPT, "ended_at": now, "problem": problem, "failure": failure}
-    return _change("fail", sets, states=lifecycle.WAITING)
+    return _change("fail", sets, states=lifecycle.WAITING, failed_at=now)
+
+
+def failed_attempt(change: Change, after: Execution) -> Attempt | None:
+    """Return what ``change`` adds to the history of the record ``after`` it, or None."""
+    if change.failed_at is None:
+        return None
+    told = {name: value for name, value in (after.problem or {}).items() if name in ("title", "status", "detail")}
+    if isinstance(detail := told.get("detail"), str) and len(detail) > LONGEST_DETAIL:
+        told["detail"] = detail[:LONGEST_DETAIL] + "..."
+    return Attempt(
+        attempt=after.attempt,
+        started_at=after.started_at,
+        ended_at=change.failed_at,
+        worker=after.worker,
+        failure=after.failure,
+        problem=told,
+    )
 
 
 def expire(now: float) -> Change:
@@ -97,9 +120,10 @@ def _change(
     counts: tuple[str, ...] = (),
     attempt: int | None = None,
     unexpired: float | None = None,
+    failed_at: float | None = None,
 ) -> Change:
     found, state = _found(name, states)
-    return Change(found, {"state": state, **sets}, counts, attempt, unexpired)
+    return Change(found, {"state": state, **sets}, counts, attempt, unexpired, failed_at)
 
 
 @functools.cache

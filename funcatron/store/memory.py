@@ -6,13 +6,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
 
-from funcatron.execution import ENDED, WAITING, Execution, Failure, LogLine, Progress, transition
+from funcatron.execution import (
+    ENDED,
+    WAITING,
+    Attempt,
+    Execution,
+    Failure,
+    LogLine,
+    Progress,
+    StoredResult,
+    transition,
+)
 from funcatron.execution import Change as ChangeName
-from funcatron.ports import Ending, ExecutionQuery, Message
+from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes
 from funcatron.store.changes import Change
 
@@ -29,7 +40,9 @@ class MemoryStore:
     def __init__(self, url: str = "memory://") -> None:
         self._lock = threading.RLock()
         self._records: dict[str, Execution] = {}
-        self._identities: dict[tuple[Any, ...], str] = {}
+        self._identities: dict[tuple[str | None, str | None, str], str] = {}
+        self._keys: dict[tuple[str, str, str], Reservation] = {}
+        self._attempts: dict[str, list[Attempt]] = {}
         self._published: dict[str, float | None] = {}
         self._logs: dict[str, list[LogLine]] = {}
 
@@ -43,19 +56,32 @@ class MemoryStore:
         """Return one record."""
         return self._records.get(execution_id)
 
-    def find(
-        self,
-        *,
-        function: str,
-        event_source: str | None = None,
-        event_id: str | None = None,
-        idempotency_key: str | None = None,
-        principal_id: str | None = None,
-    ) -> Execution | None:
-        """Return the record with this event identity if ``event_id`` is given, else with this idempotency key."""
-        event = ("event", event_source, event_id, function)
-        key = ("key", function, idempotency_key, principal_id or "")
-        return self._records.get(self._identities.get(key if event_id is None else event, ""))
+    def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
+        """Return the record of this event for this function."""
+        return self._records.get(self._identities.get((event_source, event_id, function), ""))
+
+    def reserve(self, wanted: Reservation) -> Reservation | None:
+        """Take an idempotency key; None where it is ``wanted``'s now, else the reservation that stands."""
+        now = time.time()
+        with self._lock:
+            standing = self._keys.get(_key(wanted))
+            if standing is not None and standing.expires_at > now:
+                known = standing.result is not None or standing.execution_id in self._records
+                if known or standing.deadline > now:
+                    return standing
+            self._keys[_key(wanted)] = wanted
+            return None
+
+    def settle(self, reservation: Reservation, result: StoredResult | None) -> None:
+        """Keep the answer of the call that has the key, or give the key back."""
+        with self._lock:
+            standing = self._keys.get(_key(reservation))
+            if standing is None or standing.execution_id != reservation.execution_id:
+                return
+            if result is None:
+                del self._keys[_key(reservation)]
+            else:
+                self._keys[_key(reservation)] = replace(standing, result=result)
 
     def list(self, query: ExecutionQuery) -> tuple[Executions, str | None]:
         """Return one page, newest first; a marker that is no longer there gives an empty page."""
@@ -105,6 +131,11 @@ class MemoryStore:
         with self._lock:
             return tuple(self._logs.get(execution_id, ()))
 
+    def attempts(self, execution_id: str) -> Sequence[Attempt]:
+        """Return the attempts that failed, in order."""
+        with self._lock:
+            return tuple(self._attempts.get(execution_id, ()))
+
     def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Executions:
         """Return what waits and must be published: first what is due, then what was accepted but not published."""
         with self._lock:
@@ -133,15 +164,17 @@ class MemoryStore:
             return [one for one in self._records.values() if one.state == "running"]
 
     def purge(self, before: float) -> int:
-        """Delete what ended before ``before``, failed ones excepted, with its logs."""
+        """Delete what ended before ``before``, failed ones excepted, with all that belongs to it; and expired keys."""
+        now = time.time()
         with self._lock:
+            self._keys = {key: held for key, held in self._keys.items() if held.expires_at > now}
             old = [one for one in self._records.values() if one.ended_at is not None and one.ended_at < before]
             gone = [one for one in old if one.state in ENDED - {"failed"}]
             for execution in gone:
                 del self._records[execution.id], self._published[execution.id]
                 self._logs.pop(execution.id, None)
-                for identity in _identities(execution):
-                    del self._identities[identity]
+                self._attempts.pop(execution.id, None)
+                self._identities.pop(_identity(execution), None)
             return len(gone)
 
     def counts(self) -> Mapping[str, int]:
@@ -153,12 +186,13 @@ class MemoryStore:
         """Nothing is open."""
 
     def _insert(self, execution: Execution) -> bool:
-        identities = _identities(execution)
-        if execution.id in self._records or any(identity in self._identities for identity in identities):
+        identity = _identity(execution)
+        if execution.id in self._records or identity in self._identities:
             return False
         self._records[execution.id] = execution
         self._published[execution.id] = None
-        self._identities |= dict.fromkeys(identities, execution.id)
+        if execution.event_id is not None:
+            self._identities[identity] = execution.id
         return True
 
     def _apply(self, change: Change, execution_id: str) -> Execution | None:
@@ -169,6 +203,8 @@ class MemoryStore:
             sets = {name: value for name, value in change.sets.items() if name in Execution.__struct_fields__}
             grown = {name: getattr(found, name) + 1 for name in change.counts if name in Execution.__struct_fields__}
             changed = self._records[execution_id] = msgspec.structs.replace(found, **sets, **grown)
+            if (attempt := changes.failed_attempt(change, changed)) is not None:
+                self._attempts.setdefault(execution_id, []).append(attempt)
             if "published_at" in change.sets:
                 self._published[execution_id] = change.sets["published_at"]
             return changed
@@ -190,14 +226,12 @@ def _applies(change: Change, execution: Execution) -> bool:
     return execution.state in change.before and change.attempt in (None, execution.attempt) and not expired
 
 
-def _identities(execution: Execution) -> list[tuple[Any, ...]]:
-    identities: list[tuple[Any, ...]] = []
-    if execution.event_id is not None:
-        identities.append(("event", execution.event_source, execution.event_id, execution.function))
-    if execution.idempotency_key is not None:
-        principal = (execution.principal or {}).get("id") or ""
-        identities.append(("key", execution.function, execution.idempotency_key, principal))
-    return identities
+def _identity(execution: Execution) -> tuple[str | None, str | None, str]:
+    return execution.event_source, execution.event_id, execution.function
+
+
+def _key(reservation: Reservation) -> tuple[str, str, str]:
+    return reservation.function, reservation.key, reservation.principal_id
 
 
 def _matcher(query: ExecutionQuery) -> Callable[[Execution], bool]:

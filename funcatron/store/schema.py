@@ -57,5 +57,24 @@ create table holder (owner text not null, queue text not null, primary key (owne
 create index holder_queue on holder (queue);
 """
 
-MIGRATIONS: Final = (_RECORDS + _QUEUES,)
+# A key has its own row, so that a sync call needs no record; it outlives neither its own time nor an answer of none.
+_KEYS_AND_ATTEMPTS = """
+drop index execution_idempotency;
+alter table execution drop column idempotency_key;
+alter table execution drop column fingerprint;
+create table idempotency (
+    function text not null, idempotency_key text not null, principal_id text not null, fingerprint text not null,
+    execution_id text not null, deadline real not null, expires_at real not null, result text,
+    primary key (function, idempotency_key, principal_id)
+);
+create index idempotency_expires on idempotency (expires_at);
+
+create table attempt (
+    id integer primary key autoincrement, execution text not null, attempt integer not null, started_at real,
+    ended_at real not null, worker text, failure text, problem text not null
+);
+create index attempt_execution on attempt (execution);
+"""
+
+MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS)
 VERSION: Final = len(MIGRATIONS)

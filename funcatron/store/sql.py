@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import msgspec
 
-from funcatron.execution import Execution, LogLine, Progress, StoredResult
-from funcatron.ports import ExecutionQuery
+from funcatron.execution import Attempt, Execution, LogLine, Progress, StoredResult
+from funcatron.ports import ExecutionQuery, Reservation
 from funcatron.store.changes import Change
 
 __all__ = ["COLUMNS", "from_row", "page", "to_row", "update"]
@@ -38,10 +39,24 @@ FIND_EVENT: Final = (
     f"select {_SELECTED} from execution"
     " where event_source = :event_source and event_id = :event_id and function = :function"
 )
-FIND_KEY: Final = (
-    f"select {_SELECTED} from execution where function = :function and idempotency_key = :idempotency_key"
-    " and coalesce(principal_id, '') = :principal_id"
+_KEY = "function = :function and idempotency_key = :key and principal_id = :principal_id"
+RESERVE: Final = (
+    "insert into idempotency"
+    " (function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at)"
+    " values (:function, :key, :principal_id, :fingerprint, :execution_id, :deadline, :expires_at)"
+    " on conflict (function, idempotency_key, principal_id) do update set fingerprint = excluded.fingerprint,"
+    " execution_id = excluded.execution_id, deadline = excluded.deadline, expires_at = excluded.expires_at,"
+    " result = null where idempotency.expires_at <= :now or (idempotency.deadline <= :now and"
+    " idempotency.result is null and not exists (select 1 from execution where id = idempotency.execution_id))"
+    " returning execution_id"
 )
+STANDING: Final = (
+    "select function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at, result"
+    f" from idempotency where {_KEY}"
+)
+ANSWERED: Final = f"update idempotency set result = :result where {_KEY} and execution_id = :execution_id"
+RELEASED: Final = f"delete from idempotency where {_KEY} and execution_id = :execution_id"
+FORGOTTEN: Final = "delete from idempotency where expires_at <= :now"
 RUNNING: Final = f"select {_SELECTED} from execution where state = 'running'"
 COUNTS: Final = "select state, count(*) from execution group by state"
 _WITHOUT_MESSAGE = " and not exists (select 1 from message where message.execution = execution.id)"
@@ -63,6 +78,13 @@ ENDED_BEFORE: Final = (
 )
 LOG: Final = "insert into log (execution, attempt, time, level, logger, message) values (?, ?, ?, ?, ?, ?)"
 LOGS: Final = "select time, level, logger, message, attempt from log where execution = :id order by id"
+ATTEMPT: Final = (
+    "insert into attempt (execution, attempt, started_at, ended_at, worker, failure, problem)"
+    " values (?, ?, ?, ?, ?, ?, ?)"
+)
+ATTEMPTS: Final = (
+    "select attempt, started_at, ended_at, worker, failure, problem from attempt where execution = :id order by id"
+)
 INSERT: Final = (
     f"insert into execution ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))}) on conflict do nothing"
 )
@@ -130,6 +152,31 @@ def encode(name: str, value: Any) -> Any:
 def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:
     """Return the values of ``LOG``."""
     return execution_id, line.attempt, line.time, line.level, line.logger, line.message
+
+
+def attempt_row(execution_id: str, attempt: Attempt) -> tuple[Any, ...]:
+    """Return the values of ``ATTEMPT``."""
+    *fields, problem = msgspec.structs.astuple(attempt)
+    return execution_id, *fields, _encode(problem).decode()
+
+
+def attempt_from_row(row: Sequence[Any]) -> Attempt:
+    """Return the attempt that a row of ``ATTEMPTS`` holds."""
+    *fields, problem = row
+    return Attempt(**dict(zip(Attempt.__struct_fields__, [*fields, _JSON["problem"](problem)], strict=True)))
+
+
+def reservation_values(reservation: Reservation) -> dict[str, Any]:
+    """Return the parameters of ``RESERVE``, ``now`` apart; those of the statements beside it are among them."""
+    values = {field.name: getattr(reservation, field.name) for field in fields(reservation)}
+    return {**values, "result": encode("result", reservation.result)}
+
+
+def reservation_from_row(row: Sequence[Any]) -> Reservation:
+    """Return the reservation that a row of ``STANDING`` holds."""
+    *values, result = row
+    made = Reservation(**dict(zip((field.name for field in fields(Reservation)), values, strict=False)))
+    return made if result is None else replace(made, result=_JSON["result"](result))
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
 from funcatron.execution import Change as ChangeName
-from funcatron.execution import Execution, Failure, LogLine, Progress, transition
-from funcatron.ports import Ending, ExecutionQuery, Message
+from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes, sql
 from funcatron.store.changes import Change
 from funcatron.store.database import Database, OnDisk
@@ -79,21 +79,24 @@ class SQLiteStore:
         """Return one record."""
         return self._one(sql.GET, {"id": execution_id})
 
-    def find(
-        self,
-        *,
-        function: str,
-        event_source: str | None = None,
-        event_id: str | None = None,
-        idempotency_key: str | None = None,
-        principal_id: str | None = None,
-    ) -> Execution | None:
-        """Return the record with this event identity if ``event_id`` is given, else with this idempotency key."""
-        if event_id is not None:
-            identity = {"event_source": event_source, "event_id": event_id, "function": function}
-            return self._one(sql.FIND_EVENT, identity)
-        key = {"function": function, "idempotency_key": idempotency_key, "principal_id": principal_id or ""}
-        return self._one(sql.FIND_KEY, key)
+    def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
+        """Return the record of this event for this function."""
+        identity = {"event_source": event_source, "event_id": event_id, "function": function}
+        return self._one(sql.FIND_EVENT, identity)
+
+    def reserve(self, wanted: Reservation) -> Reservation | None:
+        """Take an idempotency key; None where it is ``wanted``'s now, else the reservation that stands."""
+        values = {**sql.reservation_values(wanted), "now": time.time()}
+        with self._database.write() as connection:
+            if connection.execute(sql.RESERVE, values).fetchone() is not None:
+                return None
+            return sql.reservation_from_row(connection.execute(sql.STANDING, values).fetchone())
+
+    def settle(self, reservation: Reservation, result: StoredResult | None) -> None:
+        """Keep the answer of the call that has the key, or give the key back."""
+        values = {**sql.reservation_values(reservation), "result": sql.encode("result", result)}
+        with self._database.write(on_disk="soon") as connection:
+            connection.execute(sql.RELEASED if result is None else sql.ANSWERED, values)
 
     def list(self, query: ExecutionQuery) -> tuple[Executions, str | None]:
         """Return one page, newest first; a marker that is no longer there gives an empty page."""
@@ -142,6 +145,11 @@ class SQLiteStore:
         with self._database.read() as connection:
             return [LogLine(*row) for row in connection.execute(sql.LOGS, {"id": execution_id})]
 
+    def attempts(self, execution_id: str) -> Sequence[Attempt]:
+        """Return the attempts that failed, in order."""
+        with self._database.read() as connection:
+            return [sql.attempt_from_row(row) for row in connection.execute(sql.ATTEMPTS, {"id": execution_id})]
+
     def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Executions:
         """Return what waits and must be published: first what is due, then what was accepted but not published."""
         found = self._many(sql.DUE, {"now": now, "stale": stale, "limit": limit})
@@ -171,7 +179,9 @@ class SQLiteStore:
         return self._many(sql.RUNNING, {})
 
     def purge(self, before: float) -> int:
-        """Delete what ended before ``before``, with its logs and left-over messages, in small transactions."""
+        """Delete what ended before ``before``, with all that belongs to it, in small transactions; and expired keys."""
+        with self._database.write(on_disk="soon") as connection:
+            connection.execute(sql.FORGOTTEN, {"now": time.time()})
         return sum(iter(lambda: self._purge(before), 0))
 
     def counts(self) -> Mapping[str, int]:
@@ -188,7 +198,10 @@ class SQLiteStore:
     def _apply(self, change: Change, execution_id: str, *, on_disk: OnDisk = "now") -> Execution | None:
         with self._database.write(on_disk=on_disk) as connection:
             row = connection.execute(*sql.update(change, execution_id)).fetchone()
-        return None if row is None else sql.from_row(row)
+            changed = None if row is None else sql.from_row(row)
+            if changed is not None and (attempt := changes.failed_attempt(change, changed)) is not None:
+                connection.execute(sql.ATTEMPT, sql.attempt_row(execution_id, attempt))
+        return changed
 
     def _apply_or_raise(self, change: Change, execution_id: str, name: ChangeName) -> Execution | None:
         changed = self._apply(change, execution_id)
@@ -209,8 +222,9 @@ class SQLiteStore:
     def _purge(self, before: float) -> int:
         with self._database.write(on_disk="soon") as connection:
             ids = connection.execute(sql.ENDED_BEFORE, {"before": before, "limit": PURGED_AT_ONCE}).fetchall()
-            for table, column in (("log", "execution"), ("message", "execution"), ("execution", "id")):
-                connection.executemany(f"delete from {table} where {column} = ?", ids)  # noqa: S608 - names of ours
+            for table in ("log", "message", "attempt"):
+                connection.executemany(f"delete from {table} where execution = ?", ids)  # noqa: S608 - names of ours
+            connection.executemany("delete from execution where id = ?", ids)
         return len(ids)
 
 

@@ -112,7 +112,7 @@ async def test_success_is_on_record(world: Callable[..., World]) -> None:
     assert (after.state, after.attempt, after.worker, after.problem, after.failure) == (
         "succeeded",
         1,
-        None,
+        "w-1",
         None,
         None,
     )
@@ -185,7 +185,7 @@ async def test_what_may_pass_is_tried_as_often_as_the_policy_says(
     execution_id = here.accept()
     for attempt in (1, 2):
         after = await here.run(execution_id)
-        assert (after.state, after.attempt, after.worker) == ("retrying", attempt, None)
+        assert (after.state, after.attempt, after.worker) == ("retrying", attempt, "w-1")
         assert after.due_at is not None
         assert after.due_at <= time.time()
         assert after.problem is not None

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from funcatron.errors import TransitionError
 from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
-from funcatron.ports import Ending, ExecutionQuery, ExecutionStore
+from funcatron.ports import Ending, ExecutionQuery, ExecutionStore, Reservation
 from funcatron.store.memory import MemoryStore
 from funcatron.store.sqlite import SQLiteStore
 
@@ -57,8 +58,6 @@ def test_a_record_comes_back_as_it_was_given(store: ExecutionStore) -> None:
         project_id="p1",
         event_source="/s",
         event_id="1",
-        idempotency_key="k",
-        fingerprint="sha",
         expires_at=time.time() + 60,
         due_at=time.time() + 1,
     )
@@ -110,18 +109,82 @@ def test_the_same_event_is_accepted_once_for_each_function(store: ExecutionStore
     assert store.find(function="g", event_source="/s", event_id="2") is None
 
 
-def test_the_same_idempotency_key_is_accepted_once_for_each_principal(store: ExecutionStore) -> None:
-    def by(principal: str | None, key: str | None = "k", function: str = "f") -> Execution:
-        return execution(function=function, idempotency_key=key, principal=principal and {"id": principal})
+# Idempotency keys
 
-    ann, bob, nobody, other = by("ann"), by("bob"), by(None), by("ann", function="g")
-    assert store.create([ann, by("ann"), bob, nobody, by(None), other, by("ann", None), by("ann", None)]) == [
-        True, False, True, True, False, True, True, True,
-    ]  # fmt: skip
-    assert store.find(function="f", idempotency_key="k", principal_id="ann") == ann
-    assert store.find(function="f", idempotency_key="k", principal_id="bob") == bob
-    assert store.find(function="f", idempotency_key="k") == nobody
-    assert store.find(function="f", idempotency_key="l") is None
+
+def reservation(**fields: Any) -> Reservation:
+    now = time.time()
+    given = {"function": "f", "key": "k", "principal_id": "", "fingerprint": "1", "execution_id": new_id()}
+    return Reservation(**{**given, "deadline": now + 60, "expires_at": now + 60, **fields})
+
+
+ANSWER = StoredResult(status=201, headers={"x-a": "b"}, content_type="text/plain", base64="aGk=")
+
+
+def test_a_key_is_taken_once_by_each_caller_for_each_function(store: ExecutionStore) -> None:
+    first = reservation()
+    assert store.reserve(first) is None
+    assert store.reserve(reservation(fingerprint="2")) == first
+    for other in ({"function": "g"}, {"key": "l"}, {"principal_id": "ann"}):
+        assert store.reserve(reservation(**other)) is None
+
+
+def test_a_key_has_the_answer_that_it_was_settled_with(store: ExecutionStore) -> None:
+    first = reservation(deadline=time.time() - 1)
+    assert store.reserve(first) is None
+    store.settle(first, ANSWER)
+    assert store.reserve(reservation()) == replace(first, result=ANSWER)
+
+
+def test_a_key_that_is_given_back_may_be_taken(store: ExecutionStore) -> None:
+    first, second = reservation(), reservation()
+    assert store.reserve(first) is None
+    store.settle(first, None)
+    assert store.reserve(second) is None
+    store.settle(first, ANSWER)  # too late
+    store.settle(first, None)
+    assert store.reserve(reservation()) == second
+
+
+@pytest.mark.parametrize("late", ["deadline", "expires_at"])
+def test_a_key_of_a_call_that_is_past_its_time_may_be_taken(store: ExecutionStore, late: str) -> None:
+    first, second = reservation(**{late: time.time() - 1}), reservation()
+    assert store.reserve(first) is None
+    assert store.reserve(second) is None
+    store.settle(first, ANSWER)  # it lives after all, but the key is another call's
+    assert store.reserve(reservation()) == second
+
+
+def test_a_key_is_kept_for_an_execution_on_record_and_no_longer_than_its_time(store: ExecutionStore) -> None:
+    made = accepted(store)
+    first = reservation(execution_id=made.id, deadline=time.time() - 1)
+    assert store.reserve(first) is None
+    assert store.reserve(reservation()) == first
+    old = reservation(key="old", execution_id=made.id, expires_at=time.time() - 1)
+    assert store.reserve(old) is None
+    store.settle(old, ANSWER)
+    again = reservation(key="old")
+    assert store.reserve(again) is None
+    assert store.reserve(reservation(key="old")) == again  # nothing is left of the answer
+
+
+def test_of_many_who_take_a_key_at_once_one_has_it(store: ExecutionStore) -> None:
+    wanted = [reservation() for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        standing = list(pool.map(store.reserve, wanted))
+    assert standing.count(None) == 1
+    first = wanted[standing.index(None)]
+    assert [one for one in standing if one is not None] == [first] * 19
+
+
+def test_keys_that_have_expired_are_purged(store: ExecutionStore) -> None:
+    expired, kept = reservation(expires_at=time.time() - 1), reservation(key="kept")
+    store.reserve(expired)
+    store.reserve(kept)
+    store.purge(0)
+    store.settle(expired, ANSWER)
+    assert store.reserve(reservation(key="kept")) == kept
+    assert store.reserve(reservation()) is None
 
 
 # The lifecycle
@@ -138,7 +201,7 @@ def test_an_attempt_starts_and_succeeds(store: ExecutionStore) -> None:
 
     ended = store.finish(made.id, 1, SUCCEEDED)
     assert ended is not None
-    assert (ended.state, ended.result, ended.worker, ended.deadline) == ("succeeded", SUCCEEDED.result, None, None)
+    assert (ended.state, ended.result, ended.worker, ended.deadline) == ("succeeded", SUCCEEDED.result, "w1", None)
     assert ended.ended_at is not None
     assert ended.input == made.input
     assert store.get(made.id) == ended
@@ -174,7 +237,7 @@ def test_a_failed_attempt_waits_for_the_next_and_keeps_why(store: ExecutionStore
         started.id, 1, Ending(change="retry", problem={"status": 500}, failure="handler", due_at=due)
     )
     assert waiting is not None
-    assert (waiting.state, waiting.due_at, waiting.worker, waiting.ended_at) == ("retrying", due, None, None)
+    assert (waiting.state, waiting.due_at, waiting.worker, waiting.ended_at) == ("retrying", due, "w1", None)
     assert (waiting.problem, waiting.failure) == ({"status": 500}, "handler")
 
     again = store.start(started.id, worker="w2", deadline=None)
@@ -195,7 +258,7 @@ def test_an_attempt_is_lost_with_its_worker(store: ExecutionStore) -> None:
     started = running(store)
     lost = store.lose(started.id, 1, Ending(change="retry", failure="lost", due_at=1.0))
     assert lost is not None
-    assert (lost.state, lost.failure, lost.worker) == ("retrying", "lost", None)
+    assert (lost.state, lost.failure, lost.worker) == ("retrying", "lost", "w1")
     assert store.lose(started.id, 1, Ending(change="fail", failure="lost")) is None
 
 
@@ -210,7 +273,7 @@ def test_cancel_ends_what_waits_and_what_runs(store: ExecutionStore) -> None:
     for made in (accepted(store), running(store)):
         cancelled = store.cancel(made.id)
         assert cancelled is not None
-        assert (cancelled.state, cancelled.worker) == ("cancelled", None)
+        assert (cancelled.state, cancelled.worker) == ("cancelled", made.worker)
         assert cancelled.ended_at is not None
         assert store.finish(made.id, 1, SUCCEEDED) is None
         with pytest.raises(TransitionError, match="cancelled cannot be cancelled"):
@@ -229,6 +292,31 @@ def test_redrive_begins_anew(store: ExecutionStore) -> None:
     started = store.start(made.id, worker="w", deadline=None)
     assert started is not None
     assert started.attempt == 1
+
+
+def test_the_history_has_every_attempt_that_failed(store: ExecutionStore) -> None:
+    started = running(store)
+    problem = {"type": "about:blank", "title": "Boom", "status": 500, "detail": "d" * 600, "errors": []}
+    store.finish(started.id, 1, Ending(change="retry", problem=problem, failure="handler", due_at=1.0))
+    store.start(started.id, worker="w2", deadline=None)
+    store.lose(started.id, 2, Ending(change="fail", problem={"title": "Lost"}, failure="lost"))
+    store.redrive(started.id)
+    store.start(started.id, worker="w3", deadline=None)
+    store.finish(started.id, 1, SUCCEEDED)
+    first, second = store.attempts(started.id)
+    assert (first.attempt, first.worker, first.failure, first.started_at) == (1, "w1", "handler", started.started_at)
+    assert first.problem == {"title": "Boom", "status": 500, "detail": "d" * 500 + "..."}
+    assert started.started_at is not None
+    assert first.ended_at >= started.started_at
+    assert (second.attempt, second.worker, second.failure, second.problem) == (2, "w2", "lost", {"title": "Lost"})
+
+
+def test_what_never_ran_has_its_reason_in_the_history(store: ExecutionStore) -> None:
+    made = accepted(store)
+    store.fail(made.id, {"title": "Poison", "status": 400}, "invalid")
+    (only,) = store.attempts(made.id)
+    assert (only.attempt, only.started_at, only.worker, only.failure) == (0, None, None, "invalid")
+    assert list(store.attempts("nobody")) == []
 
 
 def test_fail_ends_what_waits_alone(store: ExecutionStore) -> None:

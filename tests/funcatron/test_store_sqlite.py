@@ -426,7 +426,9 @@ def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> 
         sql.ENDED_BEFORE: {"before": 1, "limit": 1},
         sql.LOGS: {"id": ""},
         sql.FIND_EVENT: {"event_source": "", "event_id": "", "function": ""},
-        sql.FIND_KEY: {"function": "", "idempotency_key": "", "principal_id": ""},
+        sql.STANDING: {"function": "", "key": "", "principal_id": ""},
+        sql.FORGOTTEN: {"now": 1},
+        sql.ATTEMPTS: {"id": ""},
         sql.page(ExecutionQuery(marker="m"))[0]: {"marker": "m", "limit": 1},
         sql.page(ExecutionQuery(state="failed"))[0]: {"state": "failed", "limit": 1},
     }

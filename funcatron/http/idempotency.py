@@ -1,0 +1,121 @@
+"""Idempotency-Key: a call that is made again is answered as the first time, and is not run again.
+
+Source: draft-ietf-httpapi-idempotency-key-header. A key belongs to one caller and one function. It is taken in the
+store, in one step, before anything runs or is queued, so of many requests at once one is the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from hashlib import sha256
+
+import msgspec
+
+from funcatron.codec import encode_input
+from funcatron.endings import kept_headers
+from funcatron.errors import InvalidInput, Problem, Unavailable, Violation
+from funcatron.execution import Execution, StoredResult
+from funcatron.http.call import Call
+from funcatron.http.waiting import answer_of, result_of
+from funcatron.invocation import Result
+from funcatron.ports import ExecutionStore, Reservation
+
+__all__ = ["first_call", "kept_answer", "key_of", "replayed", "settle"]
+
+logger = logging.getLogger("funcatron.http")
+
+LONGEST_KEY = 255
+GRACE = 10.0
+"""Seconds beyond its timeout after which a call without an answer is given up: its process was killed."""
+RETRY_AFTER = "1"
+TRY_AGAIN = frozenset({408, 425, 429})
+"""Refusals below 500 that ask for another try."""
+
+
+def key_of(call: Call) -> str | None:
+    """Return the call's key, without the quotes of a structured field (RFC 8941); None where it has none.
+
+    Raises InvalidInput for an empty one, and for a very long one.
+    """
+    given = call.headers.get("idempotency-key")
+    if given is None:
+        return None
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not 0 < len(key) <= LONGEST_KEY:
+        message = f"must have 1 to {LONGEST_KEY} characters, not {len(key)}"
+        raise InvalidInput([Violation("/header/Idempotency-Key", message)])
+    return key
+
+
+async def first_call(store: ExecutionStore, call: Call, key: str) -> Reservation | Execution | Result:
+    """Return what the first call with this key came to: its Result, or its Execution; the Reservation if it is this.
+
+    Who gets the Reservation settles it. Raises Problem 409 while the first call runs, 422 where it had another
+    payload, and Unavailable where the store is out of reach.
+    """
+    wanted, standing = await asyncio.to_thread(_reserve, store, call, key)
+    if standing is None:
+        return wanted
+    if standing.fingerprint != wanted.fingerprint:
+        raise Problem(422, "Idempotency-Key reused", f"the Idempotency-Key {key!r} came with another payload before")
+    if standing.result is not None:
+        return replayed(answer_of(standing.result))
+    execution = await asyncio.to_thread(store.get, standing.execution_id)
+    if execution is None:
+        detail = f"the first call with the Idempotency-Key {key!r} has not ended"
+        raise Problem(409, "Call in progress", detail, headers={"Retry-After": RETRY_AFTER})
+    if execution.trigger == "http":  # on record, but its process died before it kept the answer
+        return replayed(result_of(execution))
+    return execution
+
+
+def replayed(result: Result) -> Result:
+    """Return a first answer with the header that says that it is one."""
+    return msgspec.structs.replace(result, headers={**result.headers, "Idempotency-Replayed": "true"})
+
+
+def kept_answer(result: Result) -> StoredResult | None:
+    """Return what is kept of a sync answer: all but its credentials and cookies.
+
+    None, and the key is free again, where the answer asks for another try, and where it was streamed.
+    """
+    again = result.status >= 500 or result.status in TRY_AGAIN or result.retry_after is not None
+    if again or not isinstance(result.body, bytes):
+        return None
+    return StoredResult(
+        status=result.status,
+        headers=kept_headers(result),
+        content_type=result.content_type,
+        base64=base64.b64encode(result.body).decode(),
+    )
+
+
+async def settle(store: ExecutionStore, reservation: Reservation, kept: StoredResult | None) -> None:
+    """Keep an answer for those who call again, or with None give the key back.
+
+    What was done stays done where the store is out of reach: then the key lapses with the reservation's deadline.
+    """
+    try:
+        await asyncio.to_thread(store.settle, reservation, kept)
+    except Unavailable as error:
+        logger.error("the answer for %s is not kept: %s", reservation.execution_id, error)
+
+
+def _reserve(store: ExecutionStore, call: Call, key: str) -> tuple[Reservation, Reservation | None]:
+    """Return what this call wants, and what stands in its way; in a thread, since uploads are read too."""
+    now = time.time()
+    extension = call.function.extension
+    stored = encode_input(call.arguments, strict=False)
+    wanted = Reservation(
+        function=call.function.name,
+        key=key,
+        principal_id="" if call.principal is None else call.principal.id,
+        fingerprint=sha256(msgspec.json.encode(stored, order="sorted")).hexdigest(),
+        execution_id=call.id,
+        deadline=now + extension.timeout + GRACE,
+        expires_at=now + extension.idempotency_ttl,
+    )
+    return wanted, store.reserve(wanted)
