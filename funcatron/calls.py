@@ -11,13 +11,23 @@ from typing import Any, Protocol, TypeVar
 
 from funcatron.errors import Unavailable
 
-__all__ = ["Calls", "ThreadCalls"]
+__all__ = ["Calls", "Cancelled", "ThreadCalls"]
 
 T = TypeVar("T")
 
 
+class Cancelled(asyncio.CancelledError):
+    """What is raised inside a call to end it from outside."""
+
+
 class Calls(Protocol):
-    """Runs a blocking call for the event loop."""
+    """Runs a blocking call for the event loop.
+
+    ``inline``: it runs in the thread that asks for it and has ended when ``run`` returns; its time limit is kept
+    inside it. So nothing waits.
+    """
+
+    inline: bool
 
     async def run(self, call: Callable[[], T], timeout: float | None) -> T:
         """Return what ``call`` returns. The caller ends the wait itself after ``timeout`` seconds; where that cannot
@@ -30,6 +40,8 @@ class ThreadCalls:
 
     Past its timeout a call is given up, but its thread goes on: Python cannot stop it.
     """
+
+    inline = False
 
     def __init__(self, threads: int = 40, *, waiting: int = 10_000) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="funcatron-handler")

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from funcatron.calls import Calls
+from funcatron.calls import Calls, Cancelled
 from funcatron.codec import encode_json
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
 from funcatron.invocation import Context, Invocation, Result
@@ -51,18 +51,29 @@ class Invoker:
             chain = self._chains[function] = self._fold(function)
         return await chain(invocation)
 
+    def is_straight(self, function: Function) -> bool:
+        """Tell whether invoking this function waits for nothing: then ``invoke`` needs no event loop."""
+        return (
+            self._calls.inline
+            and not function.is_async
+            and not self._middleware
+            and not self._services.wait(function.binder.services)
+        )
+
     def _fold(self, function: Function) -> CallNext:
         """Fold the middleware around the handler, once: the first of the list is the outermost."""
-        chain: CallNext = functools.partial(_guarded, functools.partial(self._perform, function))
+        perform = self._straight if self.is_straight(function) else self._perform
+        chain: CallNext = functools.partial(_guarded, functools.partial(perform, function))
         for middleware in reversed(self._middleware):
             chain = functools.partial(_guarded, functools.partial(_through, middleware, chain, function))
         return chain
 
+    async def _straight(self, function: Function, invocation: Invocation) -> Result:
+        """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
+        return await self._in_thread(function, invocation, _left(invocation))
+
     async def _perform(self, function: Function, invocation: Invocation) -> Result:
-        deadline = invocation.deadline
-        limit = None if deadline is None else deadline - time.monotonic()
-        if limit is not None and limit <= 0:
-            raise TimeLimitExceeded
+        limit = _left(invocation)
         perform = self._on_loop if function.is_async else self._in_thread
         scope = asyncio.timeout(limit)
         try:
@@ -98,7 +109,8 @@ class Invoker:
     async def _blocking(
         self, function: Function, invocation: Invocation, limit: float | None, services: Mapping[str, Any]
     ) -> Result:
-        call = functools.partial(_call_blocking, function, invocation, self._services, services)
+        straight = self.is_straight(function)
+        call = functools.partial(_call_blocking, function, invocation, self._services, services, straight)
         if function.is_generator and invocation.streaming:
             thread = OwnThread()
             result = await thread.run(call)
@@ -106,6 +118,16 @@ class Invoker:
             return result
         result = await self._calls.run(call, limit)
         return result if invocation.streaming else await _collected(result)
+
+
+def _left(invocation: Invocation) -> float | None:
+    """Return the seconds to the deadline; raises TimeLimitExceeded past it."""
+    if invocation.deadline is None:
+        return None
+    limit = invocation.deadline - time.monotonic()
+    if limit <= 0:
+        raise TimeLimitExceeded
+    return limit
 
 
 async def _through(middleware: Middleware, call_next: CallNext, function: Function, invocation: Invocation) -> Result:
@@ -140,10 +162,13 @@ async def _collected(result: Result) -> Result:
     return msgspec.structs.replace(result, body=await result.body.acollect())
 
 
-def _call_blocking(function: Function, invocation: Invocation, services: Services, opened: Mapping[str, Any]) -> Result:
+def _call_blocking(
+    function: Function, invocation: Invocation, services: Services, opened: Mapping[str, Any], straight: bool
+) -> Result:
     """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply.
 
-    Past the deadline nobody waits for it any more: what its services did is rolled back.
+    An async stream is read to its end here if there is no loop outside (``straight``). Past the deadline nobody waits
+    for it any more: what its services did is rolled back.
     """
     try:
         with ExitStack() as stack:
@@ -153,8 +178,9 @@ def _call_blocking(function: Function, invocation: Invocation, services: Service
                 getattr(returned, "close", bool)()
                 raise InvalidReply("the handler returned an awaitable: declare it with async def")
             result = function.replies.encode(returned)
-            if isinstance(result.body, Stream) and result.body.blocking and not invocation.streaming:
-                result = msgspec.structs.replace(result, body=result.body.collect())
+            if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
+                read = result.body.collect() if result.body.blocking else asyncio.run(result.body.acollect())
+                result = msgspec.structs.replace(result, body=read)
             if invocation.deadline is not None and time.monotonic() >= invocation.deadline:
                 raise TimeLimitExceeded
             if isinstance(result.body, Stream):
@@ -197,15 +223,24 @@ async def _guarded(call: CallNext, invocation: Invocation) -> Result:
         return refusal(error, invocation.id, invocation.function)
     except SystemExit as error:
         return refusal(_Exit(error.code), invocation.id, invocation.function)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+    except asyncio.CancelledError as error:
+        if _is_from_outside(error):
             raise
         return refusal(RuntimeError("the handler was cancelled from inside"), invocation.id, invocation.function)
     except BaseException as error:  # noqa: BLE001 - what is raised in a call ends that call, whatever its class
         odd = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
         odd.__cause__ = error
         return refusal(odd, invocation.id, invocation.function)
+
+
+def _is_from_outside(error: asyncio.CancelledError) -> bool:
+    if isinstance(error, Cancelled):
+        return True
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # there is no loop, so nobody could
+        return False
+    return task is None or bool(task.cancelling())
 
 
 def refusal(error: Exception, execution_id: str, function: str) -> Result:

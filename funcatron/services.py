@@ -53,6 +53,10 @@ class Services:
             factory = contextlib.contextmanager(factory)
         self._factories[name] = factory
 
+    def wait(self, names: Iterable[str]) -> bool:
+        """Tell whether any of these services can only be entered with ``async with``."""
+        return not self._async_only.isdisjoint(names)
+
     async def enter(self, names: Iterable[str], stack: AsyncExitStack) -> dict[str, Any]:
         """Make and enter services on the loop, for an async handler."""
         opened = {}

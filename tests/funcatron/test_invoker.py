@@ -16,7 +16,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 import funcatron.http  # noqa: F401 - imports connexion without its warnings
-from funcatron.calls import ThreadCalls
+from funcatron.calls import Cancelled, ThreadCalls
 from funcatron.errors import InvalidInput, Problem, Retry, SettingsError, TimeLimitExceeded, Unavailable, Violation
 from funcatron.event import CloudEvent
 from funcatron.invocation import Context, Invocation, Principal, Result
@@ -772,3 +772,83 @@ async def test_invocations_do_not_mix(calls: ThreadCalls, services: Services) ->
     given = [msgspec.structs.replace(invocation(function, {"n": n}), id=f"i-{n}") for n in range(50)]
     results = await asyncio.gather(*(invoker.invoke(function, one) for one in given))
     assert [result.value for result in results] == [[n, f"i-{n}"] for n in range(50)]
+
+
+class Inline:
+    """Calls that run where they are called."""
+
+    inline = True
+
+    async def run(self, call: Callable[[], Any], timeout: float | None) -> Any:
+        return call()
+
+
+def straight(handler: Callable[..., Any], timeout: float | None = None) -> Result:
+    """Invoke a sync handler without an event loop; whatever waited would end in an error."""
+    function = make(handler)
+    invoker = Invoker(services=Services(), calls=Inline())
+    assert invoker.is_straight(function)
+    coroutine = invoker.invoke(function, invocation(function, {}, timeout, streaming=False))
+    with pytest.raises(StopIteration) as done:
+        coroutine.send(None)  # type: ignore[attr-defined]
+    result: Result = done.value.value
+    return result
+
+
+def test_a_sync_handler_that_runs_in_place_needs_no_loop_and_may_have_its_own() -> None:
+    async def answer() -> str:
+        await asyncio.sleep(0)
+        return "mine"
+
+    assert straight(lambda: asyncio.run(answer())).value == "mine"
+
+
+def test_what_runs_in_place_may_return_an_async_stream() -> None:
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(3):
+            await asyncio.sleep(0)
+            yield number
+
+    assert straight(lambda: numbers()).body == b"0\n1\n2\n"
+
+
+def test_what_runs_in_place_does_not_begin_past_its_deadline() -> None:
+    begun: list[int] = []
+    assert straight(lambda: begun.append(1), timeout=-1.0).failure == "timeout"
+    assert begun == []
+
+
+def test_only_who_runs_the_call_can_cancel_it_in_place() -> None:
+    def cancel() -> None:
+        raise asyncio.CancelledError
+
+    def be_cancelled() -> None:
+        raise Cancelled
+
+    assert straight(cancel).failure == "handler"
+    function = make(be_cancelled)
+    coroutine = Invoker(services=Services(), calls=Inline()).invoke(function, invocation(function, {}))
+    with pytest.raises(Cancelled):
+        coroutine.send(None)  # type: ignore[attr-defined]
+
+
+async def test_what_may_wait_is_not_run_in_place(services: Services, calls: ThreadCalls) -> None:
+    async def service() -> AsyncIterator[int]:
+        yield 1
+
+    services.register("db", service)
+
+    async def asynchronous() -> None: ...
+
+    async def middleware(call_next: Any, invocation: Invocation) -> Result:
+        return await call_next(invocation)  # type: ignore[no-any-return]
+
+    def sync() -> None: ...
+
+    def with_service(db: int) -> int:
+        return db
+
+    assert not Invoker(services=services, calls=Inline()).is_straight(make(asynchronous))
+    assert not Invoker(services=services, calls=Inline()).is_straight(make(with_service, services=services))
+    assert not Invoker(services=services, calls=Inline(), middleware=[middleware]).is_straight(make(sync))
+    assert not Invoker(services=services, calls=calls).is_straight(make(sync))

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from funcatron.calls import Cancelled
 from funcatron.errors import TimeLimitExceeded
 from funcatron_celery.limits import InlineCalls
+from funcatron_celery.loop import driven
 
 OFF = (0.0, 0.0)
 
@@ -114,3 +116,19 @@ def test_a_cancellation_that_comes_too_late_harms_nobody(calls: InlineCalls) -> 
     calls.cancel("this")
     calls.current = "next"
     assert run(calls, lambda: time.sleep(0.05) or 2) == 2
+
+
+def test_a_call_needs_no_loop_and_may_have_its_own(calls: InlineCalls) -> None:
+    async def answer() -> int:
+        return 3
+
+    assert driven(calls.run(lambda: asyncio.run(answer()), 5.0)) == 3
+
+
+def test_a_call_without_a_loop_is_cancelled(calls: InlineCalls) -> None:
+    calls.current = "this"
+    timer = threading.Timer(0.05, calls.cancel, ["this"])
+    timer.start()
+    with pytest.raises(Cancelled):
+        driven(calls.run(lambda: time.sleep(10), 30.0))
+    timer.join()

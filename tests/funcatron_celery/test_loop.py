@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Generator
 
 import pytest
 
-from funcatron_celery.loop import TaskLoop
+from funcatron_celery.loop import TaskLoop, driven
 
 
 async def which() -> asyncio.AbstractEventLoop:
@@ -68,3 +69,27 @@ def test_an_exception_reaches_the_caller_and_leaves_the_loop_whole() -> None:
 
 def test_closing_what_was_never_used_does_nothing() -> None:
     TaskLoop().close()
+
+
+def test_what_waits_for_nothing_needs_no_loop() -> None:
+    async def inner() -> int:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return 1
+
+    async def outer() -> int:
+        return await inner() + 1
+
+    assert driven(outer()) == 2
+
+
+def test_what_waits_after_all_is_told() -> None:
+    class Wait:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def waits() -> None:
+        await Wait()
+
+    with pytest.raises(RuntimeError, match="waits"):
+        driven(waits())

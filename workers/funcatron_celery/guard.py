@@ -22,6 +22,7 @@ from funcatron_celery.dead import DeadLetters, record_refusal
 from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.envelope import BODY, EMBED, MARK
 from funcatron_celery.examine import Call, Refusal, examine
+from funcatron_celery.strategy import Strategy
 from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue, is_amqp
 
 __all__ = ["Consumer"]
@@ -95,6 +96,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
         def receive(message: Any) -> None:
             try:
+                if self._taken(message):
+                    return
                 found = self._examine(message)
                 if isinstance(found, Refusal):
                     self._refuse(message, found)
@@ -114,8 +117,13 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         """Refuse what kombu could not even unpack (Celery would acknowledge and forget it)."""
         self._refuse(message, Refusal(reason="undecodable", detail=f"{type(exc).__name__}: {exc}"))
 
+    def _taken(self, message: Any) -> bool:
+        """Whether it was a message of our own publisher that could be run at once."""
+        strategy = self.strategies.get(message.headers.get("task")) if message.body == BODY else None
+        return isinstance(strategy, Strategy) and strategy.take(message)
+
     def _examine(self, message: Any) -> Call | Refusal:
-        if message.body == BODY:  # our own publisher's; it need not be parsed, here and again by Celery
+        if message.body == BODY:  # it need not be parsed, here and again by Celery
             message._decoded_cache = [[], {}, dict(EMBED)]  # noqa: SLF001 - what message.payload returns
         return examine(
             message.headers,

@@ -8,6 +8,7 @@ no signal can interrupt (a C extension that never returns) meets the hard limit:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
+from funcatron.calls import Cancelled
 from funcatron.errors import TimeLimitExceeded
 
 __all__ = ["GRACE", "InlineCalls"]
@@ -31,8 +33,11 @@ class InlineCalls:
     """Runs a sync handler where it is called (``funcatron.calls.Calls``); in the main thread it can be interrupted.
 
     In any other thread (Celery's ``threads`` pool) there is neither soft limit nor cancellation, only the reaper.
-    ``current`` names the execution that the main thread runs; whoever runs executions keeps it up to date.
+    A call has ended when ``run`` returns, so no event loop is needed around it. ``current`` names the execution that
+    the main thread runs; whoever runs executions keeps it up to date.
     """
+
+    inline = True
 
     def __init__(self) -> None:
         self.current: str | None = None
@@ -42,7 +47,7 @@ class InlineCalls:
 
     async def run(self, call: Callable[[], T], timeout: float | None) -> T:
         """Return what ``call`` returns; raises TimeLimitExceeded in it once ``timeout`` seconds have passed, and
-        asyncio.CancelledError where its execution is cancelled.
+        Cancelled where its execution is cancelled.
         """
         if threading.current_thread() is not threading.main_thread():
             return call()
@@ -65,9 +70,10 @@ class InlineCalls:
             if not inside:
                 return
             if self.current is not None and self._cancelled == self.current:
-                if (task := asyncio.current_task()) is not None:
-                    task.cancel()  # so that it counts as cancelled from outside
-                raise asyncio.CancelledError
+                with contextlib.suppress(RuntimeError):  # no loop runs here
+                    if (task := asyncio.current_task()) is not None:
+                        task.cancel()
+                raise Cancelled
             if until is not None and time.monotonic() >= until:
                 raise TimeLimitExceeded(f"the time limit of {timeout:g} s has passed")
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["TaskLoop"]
+__all__ = ["TaskLoop", "driven"]
 
 T = TypeVar("T")
 
@@ -40,6 +40,17 @@ class TaskLoop:
                 loop.run_until_complete(loop.shutdown_asyncgens())
                 loop.run_until_complete(loop.shutdown_default_executor())
                 loop.close()
+
+
+def driven(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that waits for nothing; it needs no loop, so sync code in it may have its own."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a coroutine that was to wait for nothing waits")
 
 
 async def _end_tasks() -> None:

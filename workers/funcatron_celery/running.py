@@ -8,12 +8,13 @@ task is cancelled, a sync one in the main thread by a signal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from funcatron.errors import Unavailable
 from funcatron.ports import ExecutionStore
@@ -31,10 +32,9 @@ EVERY = 1.0
 
 @dataclass(slots=True)
 class _Attempt:
-    """One execution in one thread of this process."""
+    """One execution in one thread of this process; ``task`` where it runs on an event loop."""
 
-    loop: asyncio.AbstractEventLoop
-    task: asyncio.Task[object] | None
+    task: asyncio.Task[Any] | None
     main: bool
     since: float = field(default_factory=time.monotonic)
 
@@ -51,15 +51,21 @@ class Running:
 
     async def watch(self, execution_id: str, attempt: Awaitable[T]) -> T:
         """Return what ``attempt`` returns; raises asyncio.CancelledError where the execution is cancelled."""
+        with self.watching(execution_id, asyncio.current_task()):
+            return await attempt
+
+    @contextlib.contextmanager
+    def watching(self, execution_id: str, task: asyncio.Task[Any] | None = None) -> Iterator[None]:
+        """Have the execution run inside, in this thread; its handler is interrupted where it is cancelled."""
         main = threading.current_thread() is threading.main_thread()
         if main:
             self._calls.current = execution_id
-        self._attempts[execution_id] = _Attempt(asyncio.get_running_loop(), asyncio.current_task(), main)
+        self._attempts[execution_id] = _Attempt(task, main)
         if not self._some.is_set():
             self._some.set()
             self._start()
         try:
-            return await attempt
+            yield
         finally:
             self._attempts.pop(execution_id, None)
             if main:
@@ -93,5 +99,5 @@ class Running:
         logger.info("execution %s was cancelled and is interrupted", execution_id)
         if attempt.main:
             self._calls.cancel(execution_id)
-        if attempt.task is not None and not attempt.loop.is_closed():
-            attempt.loop.call_soon_threadsafe(attempt.task.cancel)
+        if attempt.task is not None and not (loop := attempt.task.get_loop()).is_closed():
+            loop.call_soon_threadsafe(attempt.task.cancel)

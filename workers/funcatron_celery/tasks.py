@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from celery import Celery, signals
 from celery.exceptions import Ignore, Reject
@@ -29,10 +29,12 @@ from funcatron_celery.envelope import MARK
 from funcatron_celery.examine import Call
 from funcatron_celery.identity import Identity
 from funcatron_celery.limits import GRACE, InlineCalls
-from funcatron_celery.loop import TaskLoop
+from funcatron_celery.loop import TaskLoop, driven
 from funcatron_celery.running import Running
 
 __all__ = ["FunctionFailed", "Tasks"]
+
+Begin: TypeAlias = Callable[[Runner], Coroutine[Any, Any, Execution | None]]
 
 logger = logging.getLogger("funcatron.worker")
 
@@ -69,6 +71,7 @@ class Tasks:
             app.task(
                 self._body(function),
                 name=function.name,
+                Strategy="funcatron_celery.strategy:Strategy",
                 bind=True,
                 typing=False,
                 shared=False,
@@ -77,26 +80,33 @@ class Tasks:
                 time_limit=function.extension.async_timeout + GRACE,  # kept by the prefork pool alone
             )
 
+    def run(self, name: str, execution_id: str) -> Execution | None:
+        """Run one attempt of the execution on record; returns what is on record then, None where nothing was run.
+
+        Raises Reject where the worker must stop before it could: then the message goes back.
+        """
+        function = self._funcatron.registry.get(name)
+        return self._perform(
+            function, execution_id, lambda runner: runner.run(execution_id, name, worker=self._identity.id)
+        )
+
     def _body(self, function: Function) -> Callable[..., Any]:
+        queue = function.extension.queue
+
         def execute(task: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = task.request
-
-            async def attempt() -> Execution | None:
-                runner = self._funcatron.runner
-                self.must_end(time.monotonic() + function.extension.async_timeout)
-                return await self._running.watch(request.id, run(runner))
-
-            async def run(runner: Runner) -> Execution | None:
-                if getattr(request, MARK, None) == "execution":
-                    return await runner.run(request.id, function.name, worker=self._identity.id)
-                queue = function.extension.queue
-                return await runner.adopt(
-                    request.id, function.name, kwargs, worker=self._identity.id, args=args, queue=queue
+            if getattr(request, MARK, None) == "execution":
+                after = self.run(function.name, request.id)
+            else:
+                worker = self._identity.id
+                after = self._perform(
+                    function,
+                    request.id,
+                    lambda runner: runner.adopt(
+                        request.id, function.name, kwargs, worker=worker, args=args, queue=queue
+                    ),
                 )
-
-            if self._prepared != os.getpid():
-                self._prepare()
-            answer = _answer(self._persist(attempt))
+            answer = _answer(after)
             return answer if _is_wanted(task) else None
 
         execute.__doc__ = function.operation.summary or None
@@ -135,12 +145,15 @@ class Tasks:
         except Unavailable as error:
             logger.warning("execution %s was revoked but is not cancelled: %s", execution_id, error)
 
-    def _persist(self, attempt: Callable[[], Coroutine[Any, Any, Execution | None]]) -> Execution | None:
+    def _perform(self, function: Function, execution_id: str, begin: Begin) -> Execution | None:
         """Make the attempt; while the store is out of reach keep the message and try again."""
+        if self._prepared != os.getpid():
+            self._prepare()
         pause = 0.1
         while True:
+            self.must_end(time.monotonic() + function.extension.async_timeout)
             try:
-                return self.loop.run(attempt())
+                return self._attempt(function, execution_id, begin)
             except asyncio.CancelledError:
                 return None  # its record says so already
             except Unavailable as error:
@@ -150,6 +163,13 @@ class Tasks:
                 pause = min(LONGEST_PAUSE, pause * 2)
             finally:
                 self.must_end(None)
+
+    def _attempt(self, function: Function, execution_id: str, begin: Begin) -> Execution | None:
+        runner = self._funcatron.runner
+        if self._funcatron.invoker.is_straight(function):
+            with self._running.watching(execution_id):
+                return driven(begin(runner))
+        return self.loop.run(self._running.watch(execution_id, begin(runner)))
 
     def _prepare(self) -> None:
         """In a worker a sync handler runs where its task runs, so that it can be interrupted."""
