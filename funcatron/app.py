@@ -24,7 +24,7 @@ from funcatron.codec import encode_input, encode_json
 from funcatron.endings import Endings, record_of_sync_call
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
 from funcatron.event import CloudEvent
-from funcatron.execution import Execution, new_id
+from funcatron.execution import Attempt, Execution, new_id
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
@@ -368,9 +368,12 @@ class Funcatron:
             )
         return found or record
 
-    def show(self, execution: Execution) -> dict[str, Any]:
-        """Return a record as the control API shows it, redacted."""
-        return redact_record(execution.to_json(CONTROL), self.settings.redact)
+    def show(self, execution: Execution, history: Sequence[Attempt] | None = None) -> dict[str, Any]:
+        """Return a record as the control API shows it, redacted; with its ``history`` if that is given."""
+        shown = execution.to_json(CONTROL)
+        if history is not None:
+            shown["history"] = [attempt.to_json() for attempt in history]
+        return redact_record(shown, self.settings.redact)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Serve ASGI: HTTP and lifespan."""

@@ -120,7 +120,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return the attempt as the control API shows it."""
         times = {"started_at": rfc3339(self.started_at), "ended_at": rfc3339(self.ended_at)}
-        return {**msgspec.structs.asdict(self), **times}
+        seconds = None if self.started_at is None else round(max(0.0, self.ended_at - self.started_at), 6)
+        return {**msgspec.structs.asdict(self), **times, "duration": seconds}
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +179,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             "state": self.state,
             "attempt": self.attempt,
             "input": self.input,
-            "result": None if self.result is None else self.result.body,
+            "result": None if self.result is None or self.result.body == self.problem else self.result.body,
             "problem": self.problem,
             "failure": self.failure,
             "principal": self.principal,

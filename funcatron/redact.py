@@ -35,8 +35,9 @@ def redact(value: Any, names: Sequence[str]) -> Any:
 
 
 def redact_record(shown: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return a record's JSON with its input, result and problem redacted."""
-    return {**shown, **{part: redact(shown[part], names) for part in ("input", "result", "problem")}}
+    """Return a record's JSON with its input, result, problem and history redacted."""
+    parts = ("input", "result", "problem", "history")
+    return {**shown, **{part: redact(shown[part], names) for part in parts if part in shown}}
 
 
 def redact_text(text: str, names: Sequence[str]) -> str:

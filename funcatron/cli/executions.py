@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,18 +13,17 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from funcatron.cli.console import framed, note, print_json, print_table, progress_bar
+from funcatron.cli.console import counted, framed, note, print_json, print_table, progress_bar
 from funcatron.cli.options import json_option, read_settings, settings_options
 from funcatron.cli.records import Filter, Records
+from funcatron.cli.rows import COLUMNS, CUT, HISTORY, UNITS, attempt_row, execution_row
 from funcatron.errors import FuncatronError
-from funcatron.execution import ENDED, State
+from funcatron.execution import ENDED, State, before
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PAGE = 100
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-COLUMNS = ("ID", "STATE", "FUNCTION", "TRIGGER", "ATTEMPT", "AGE", "WHAT")
-CUT = ("FUNCTION", "WHAT")
+REDRIVEN = before("redrive")
 
 
 class When(click.ParamType[float]):
@@ -112,10 +111,14 @@ def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
             _watch(records, filter_of(given), limit)
             return
         executions = list(_first(records, filter_of(given), limit))
+    _print_list(executions, as_json)
+
+
+def _print_list(executions: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(executions)
     else:
-        print_table(COLUMNS, [_row(execution) for execution in executions], cut=CUT)
+        print_table(COLUMNS, [execution_row(execution) for execution in executions], cut=CUT)
 
 
 @command.command()
@@ -123,15 +126,20 @@ def list_(limit: int, watch: bool, as_json: bool, **given: Any) -> None:
 @json_option
 @source_options
 def show(execution_id: str, as_json: bool, **given: Any) -> None:
-    """Show one execution: its state, input, result or problem."""
+    """Show one execution: its state, input, result or problem, and the attempts that failed."""
     with opened(given) as records:
         execution = records.get(execution_id)
     if as_json:
         print_json(execution)
         return
+    history = execution.pop("history", [])
+    del execution["links"]
     for name, value in execution.items():
         if value not in (None, {}, []):
             click.echo(f"{name:<14}{value if isinstance(value, str) else _compact(value)}")
+    if history:
+        click.echo("")
+        print_table(HISTORY, [attempt_row(attempt) for attempt in history], cut=("WHY",))
 
 
 @command.command()
@@ -170,16 +178,18 @@ def result(execution_id: str, **given: Any) -> int:
 def cancel(execution_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """Cancel executions that have not ended."""
     with opened(given) as records:
-        return _change_each(records.cancel, execution_ids, as_json, "Cancelling")
+        outcomes = (_outcome(records.cancel, execution_id) for execution_id in execution_ids)
+        return change_each(execution_ids, outcomes, "Cancelling", "cancelled", as_json=as_json)
 
 
 @command.command()
 @click.argument("execution_ids", nargs=-1, metavar="[ID...]")
 @filter_options
+@click.option("--dry-run", is_flag=True, help="List what would be queued again, and change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before many are queued again; nor without a terminal.")
 @json_option
 @source_options
-def redrive(execution_ids: tuple[str, ...], yes: bool, as_json: bool, **given: Any) -> int:
+def redrive(execution_ids: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool, **given: Any) -> int:
     """Queue executions again that failed, expired or were cancelled: these, or all that the filter names.
 
     With a filter and no --state, the failed ones are taken.
@@ -187,34 +197,59 @@ def redrive(execution_ids: tuple[str, ...], yes: bool, as_json: bool, **given: A
     wanted = filter_of(given)
     if bool(execution_ids) == (not wanted.empty):
         raise click.UsageError("Name executions, or give a filter such as --state failed (not both).")
+    if wanted.state not in (None, *REDRIVEN):
+        raise click.UsageError(f"An execution that is {wanted.state} cannot be queued again.")
     with opened(given) as records:
+        if dry_run:
+            found = map(records.get, execution_ids) if execution_ids else _dead(records, wanted)
+            _print_list(list(found), as_json)
+            return 0
         if not execution_ids:
-            wanted = replace(wanted, state=wanted.state or "failed")
-            execution_ids = tuple(execution["id"] for execution in _first(records, wanted, None))
+            execution_ids = tuple(execution["id"] for execution in _dead(records, wanted))
             if execution_ids and not yes and sys.stdin.isatty():
-                click.confirm(f"Queue {len(execution_ids)} executions again?", abort=True, err=True)
-        return _change_each(records.redrive, execution_ids, as_json, "Queueing")
+                question = f"Queue {counted(len(execution_ids), 'execution')} again?"
+                click.confirm(question, abort=True, err=True)
+        outcomes = records.redrive(execution_ids)
+        return change_each(execution_ids, outcomes, "Queueing", "queued again", as_json=as_json)
 
 
-def _change_each(
-    change: Callable[[str], dict[str, Any]], execution_ids: tuple[str, ...], as_json: bool, label: str
+def _dead(records: Records, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Yield what the filter names, the failed ones unless it says otherwise."""
+    return _first(records, replace(wanted, state=wanted.state or "failed"), None)
+
+
+def _outcome(change: Callable[[str], dict[str, Any]], execution_id: str) -> dict[str, Any] | FuncatronError:
+    try:
+        return change(execution_id)
+    except FuncatronError as error:
+        return error
+
+
+def change_each(
+    execution_ids: Sequence[str],
+    outcomes: Iterator[dict[str, Any] | FuncatronError],
+    label: str,
+    done: str,
+    *,
+    as_json: bool,
 ) -> int:
-    """Apply a change to each; what cannot be changed is named at the end, and is the exit code."""
+    """Go through the outcomes; what could not be changed is named at the end, and is the exit code."""
     changed, refused = [], []
     with progress_bar(label, len(execution_ids)) as bar:
-        for execution_id in execution_ids:
-            try:
-                changed.append(change(execution_id))
-            except FuncatronError as error:
-                refused.append(f"{execution_id}: {error}")
+        for execution_id, outcome in zip(execution_ids, outcomes, strict=True):
+            if isinstance(outcome, FuncatronError):
+                refused.append(f"{execution_id}: {outcome}")
+            else:
+                changed.append(outcome)
             bar.update(1)
     if as_json:
         print_json(changed)
     else:
-        for execution in changed:
-            click.echo(f"{execution['id']} {execution['state']}")
+        click.echo("".join(f"{execution['id']} {execution['state']}\n" for execution in changed), nl=False)
     for line in refused:
         note(line)
+    if len(execution_ids) != 1 and not as_json:
+        note(f"{len(changed)} of {counted(len(execution_ids), 'execution')} {done}")
     return int(bool(refused))
 
 
@@ -253,37 +288,9 @@ def _watch(records: Records, wanted: Filter, limit: int) -> None:
     limit = min(limit, max(1, console.height - 4))
     with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            rows = [_row(execution) for execution in _first(records, wanted, limit)]
+            rows = [execution_row(execution) for execution in _first(records, wanted, limit)]
             live.update(framed(COLUMNS, rows, cut=CUT), refresh=True)
             time.sleep(1)
-
-
-def _row(execution: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        execution["id"],
-        execution["state"],
-        execution["function"],
-        execution["trigger"],
-        str(execution["attempt"]),
-        _age(time.time() - datetime.fromisoformat(execution["created_at"]).timestamp()),
-        _what(execution),
-    )
-
-
-def _age(seconds: float) -> str:
-    """Return an age in its largest unit: ``5s``, ``12m``, ``3h``, ``8d``."""
-    unit = next((name for name in "dhm" if seconds >= UNITS[name]), "s")
-    return f"{max(0, seconds) // UNITS[unit]:.0f}{unit}"
-
-
-def _what(execution: dict[str, Any]) -> str:
-    """Return the most telling: why it failed, how far it is, how long it took."""
-    if problem := execution["problem"]:
-        return str(problem.get("detail") or problem.get("title") or "")
-    if execution["state"] == "running" and (progress := execution["progress"]):
-        total = f"/{progress['total']}" if progress.get("total") else ""
-        return f"{progress['done']}{total} {progress.get('note') or ''}".rstrip()
-    return "" if execution["ended_at"] is None or execution["duration"] is None else f"in {execution['duration']:.2f} s"
 
 
 def _compact(value: Any) -> str:

@@ -5,9 +5,11 @@ Both say what the control API says: an execution is its JSON form.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+from funcatron.errors import FuncatronError
 from funcatron.execution import State
 
 __all__ = ["Filter", "Outcome", "Records"]
@@ -45,7 +47,7 @@ class Records(Protocol):
         """Return one page, the newest first, and the marker of the next one."""
 
     def get(self, execution_id: str) -> dict[str, Any]:
-        """Return one execution."""
+        """Return one execution, with its history."""
 
     def result(self, execution_id: str) -> Outcome:
         """Return what it came to."""
@@ -56,8 +58,8 @@ class Records(Protocol):
     def cancel(self, execution_id: str) -> dict[str, Any]:
         """Cancel it; returns it as it is then."""
 
-    def redrive(self, execution_id: str) -> dict[str, Any]:
-        """Queue it again; returns it as it is then."""
+    def redrive(self, execution_ids: Sequence[str]) -> Iterator[dict[str, Any] | FuncatronError]:
+        """Queue these again; yields for each, in order, what it is then, or why it cannot be."""
 
     def close(self) -> None:
         """Release what was opened; what was queued is published."""

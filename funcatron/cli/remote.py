@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,10 +66,13 @@ class RemoteRecords:
         execution: dict[str, Any] = self._ask("POST", f"/executions/{execution_id}/cancel").json()
         return execution
 
-    def redrive(self, execution_id: str) -> dict[str, Any]:
+    def redrive(self, execution_ids: Sequence[str]) -> Iterator[dict[str, Any] | FuncatronError]:
         """See Records."""
-        execution: dict[str, Any] = self._ask("POST", f"/executions/{execution_id}/redrive").json()
-        return execution
+        for execution_id in execution_ids:
+            try:
+                yield self._ask("POST", f"/executions/{execution_id}/redrive").json()
+            except FuncatronError as error:
+                yield error
 
     def close(self) -> None:
         """See Records."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,24 +14,34 @@ import msgspec
 from funcatron import plugins
 from funcatron.cli.records import Filter, Outcome
 from funcatron.codec import encode_json
-from funcatron.errors import FuncatronError
-from funcatron.execution import Execution, rfc3339
+from funcatron.errors import FuncatronError, Unavailable
+from funcatron.execution import Attempt, Execution, rfc3339
 from funcatron.ports import Dispatcher, ExecutionQuery, ExecutionStore
 from funcatron.redact import redact_record
 from funcatron.settings import Settings
 
 __all__ = ["StoredRecords"]
 
+logger = logging.getLogger("funcatron.executions")
+
+BATCH = 100
+"""Executions that are published together."""
+
 
 class StoredRecords:
     """The records in the store that the settings name; what is shown is redacted as the control API redacts."""
 
-    def __init__(self, settings: Settings, *, store: ExecutionStore | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, store: ExecutionStore | None = None, dispatcher: Dispatcher | None = None
+    ) -> None:
         self._settings = settings
+        self._given_dispatcher = dispatcher
         self._store = store or _open(settings.store_url)
 
     @cached_property
     def _dispatcher(self) -> Dispatcher:
+        if self._given_dispatcher is not None:
+            return self._given_dispatcher
         scheme = self._settings.broker_url.partition(":")[0]
         made: Dispatcher = plugins.load("funcatron.dispatchers", scheme)(self._settings, self._store)
         made.start()
@@ -51,7 +63,8 @@ class StoredRecords:
 
     def get(self, execution_id: str) -> dict[str, Any]:
         """See Records."""
-        return self._show(self._found(execution_id, self._store.get(execution_id)))
+        execution = self._found(execution_id, self._store.get(execution_id))
+        return self._show(execution, self._store.attempts(execution_id))
 
     def result(self, execution_id: str) -> Outcome:
         """See Records."""
@@ -78,11 +91,24 @@ class StoredRecords:
         self._dispatcher.withdraw(execution_id)
         return self._show(execution)
 
-    def redrive(self, execution_id: str) -> dict[str, Any]:
-        """See Records."""
-        execution = self._found(execution_id, self._store.redrive(execution_id))
-        self._dispatcher.republish([execution])
-        return self._show(execution)
+    def redrive(self, execution_ids: Sequence[str]) -> Iterator[dict[str, Any] | FuncatronError]:
+        """See Records. Where the broker is out of reach they are queued all the same, and published by the sweep."""
+        for start in range(0, len(execution_ids), BATCH):
+            outcomes = [self._redriven(execution_id) for execution_id in execution_ids[start : start + BATCH]]
+            queued = [outcome for outcome in outcomes if isinstance(outcome, Execution)]
+            try:
+                if queued:
+                    self._dispatcher.republish(queued)
+            except Unavailable as error:
+                logger.warning("%d executions are queued, and published when that can be: %s", len(queued), error)
+            for outcome in outcomes:
+                yield self._show(outcome) if isinstance(outcome, Execution) else outcome
+
+    def _redriven(self, execution_id: str) -> Execution | FuncatronError:
+        try:
+            return self._found(execution_id, self._store.redrive(execution_id))
+        except FuncatronError as error:
+            return error
 
     def close(self) -> None:
         """See Records."""
@@ -90,8 +116,10 @@ class StoredRecords:
             self._dispatcher.stop()
         self._store.close()
 
-    def _show(self, execution: Execution) -> dict[str, Any]:
+    def _show(self, execution: Execution, history: Sequence[Attempt] | None = None) -> dict[str, Any]:
         shown = execution.to_json()
+        if history is not None:
+            shown["history"] = [attempt.to_json() for attempt in history]
         return redact_record(shown, self._settings.redact)
 
     @staticmethod

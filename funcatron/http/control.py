@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from funcatron.errors import InvalidInput, Problem, TransitionError, UnknownFunction, Violation
+from funcatron.errors import InvalidInput, Problem, TransitionError, Unavailable, UnknownFunction, Violation
 from funcatron.execution import Execution, rfc3339
 from funcatron.http.access import CallerCheck
 from funcatron.http.call import Call
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from funcatron.app import Funcatron
 
 __all__ = ["CALL", "ControlHandlers", "control_registry"]
+
+logger = logging.getLogger("funcatron.http")
 
 CALL = "call"
 """Where a control handler finds its Call: in ``context_``, under this name."""
@@ -102,8 +105,10 @@ class ControlHandlers:
         return accepted(self._funcatron, execution, call.root_path, {})
 
     async def get_execution(self, id: str, context_: Any) -> Any:  # noqa: A002 - the parameter's name
-        """One record."""
-        return show(self._funcatron, await self._find(id, context_), _call(context_).root_path)
+        """One record, with its history."""
+        execution = await self._find(id, context_)
+        history = await self._ask(self._funcatron.store.attempts, execution.id)
+        return show(self._funcatron, execution, _call(context_).root_path, history)
 
     async def get_result(self, id: str, context_: Any) -> Result:  # noqa: A002
         """The handler's own answer, or 202."""
@@ -144,7 +149,10 @@ class ControlHandlers:
     async def redrive_execution(self, id: str, context_: Any) -> Result:  # noqa: A002
         """Move back to queued, and publish."""
         redriven = await self._change(self._funcatron.store.redrive, id)
-        await self._ask(self._funcatron.dispatcher.republish, [redriven])
+        try:
+            await self._ask(self._funcatron.dispatcher.republish, [redriven])
+        except Unavailable as error:
+            logger.warning("execution %s is queued again, and published when that can be: %s", id, error)
         return accepted(self._funcatron, redriven, _call(context_).root_path, {})
 
     # Functions and events

@@ -5,7 +5,7 @@ Source: RFC 7240 (Prefer), RFC 9110 section 15.3.3 (202), draft-ietf-httpapi-ide
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem, Unavailable
-from funcatron.execution import Execution
+from funcatron.execution import Attempt, Execution
 from funcatron.http.call import Call
 from funcatron.http.idempotency import first_call, key_of, replayed, settle
 from funcatron.http.waiting import result_of, wait_for_end
@@ -105,9 +105,11 @@ def accepted(funcatron: Funcatron, execution: Execution, root_path: str, headers
     )
 
 
-def show(funcatron: Funcatron, execution: Execution, root_path: str) -> dict[str, Any]:
+def show(
+    funcatron: Funcatron, execution: Execution, root_path: str, history: Sequence[Attempt] | None = None
+) -> dict[str, Any]:
     """Return a record as clients see it, redacted, its links below the path where a proxy mounted the server."""
-    shown = funcatron.show(execution)
+    shown = funcatron.show(execution, history)
     if root_path:
         shown["links"] = {name: root_path + link for name, link in shown["links"].items()}
     return shown

@@ -94,17 +94,24 @@ def failed_attempt(change: Change, after: Execution) -> Attempt | None:
     """Return what ``change`` adds to the history of the record ``after`` it, or None."""
     if change.failed_at is None:
         return None
-    told = {name: value for name, value in (after.problem or {}).items() if name in ("title", "status", "detail")}
-    if isinstance(detail := told.get("detail"), str) and len(detail) > LONGEST_DETAIL:
-        told["detail"] = detail[:LONGEST_DETAIL] + "..."
     return Attempt(
         attempt=after.attempt,
         started_at=after.started_at,
         ended_at=change.failed_at,
         worker=after.worker,
         failure=after.failure,
-        problem=told,
+        problem=_in_short(after.problem or {}),
     )
+
+
+def _in_short(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a problem says, bounded. Of violations only the places: their messages quote what may be secret."""
+    told = {name: problem[name] for name in ("title", "status", "detail") if name in problem}
+    if isinstance(errors := problem.get("errors"), list) and errors:
+        told["detail"] = ", ".join(str(error.get("pointer")) for error in errors if isinstance(error, Mapping))
+    if isinstance(detail := told.get("detail"), str) and len(detail) > LONGEST_DETAIL:
+        told["detail"] = detail[:LONGEST_DETAIL] + "..."
+    return told
 
 
 def expire(now: float) -> Change:

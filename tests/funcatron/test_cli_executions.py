@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from funcatron.cli import main
+from funcatron.cli.stored import StoredRecords
+from funcatron.errors import FuncatronError, Unavailable
 from funcatron.execution import Execution, LogLine, StoredResult, new_id
 from funcatron.ports import Ending
+from funcatron.settings import load_settings
 from funcatron.store.sqlite import SQLiteStore
 
 Run = Callable[..., tuple[int, str, str]]
@@ -110,6 +113,19 @@ def test_show(store: SQLiteStore, run: Run) -> None:
     assert '"item": "tea"' in out
     assert "s3cret" not in out
     assert json.loads(run("show", shown, "--json")[1])["id"] == shown
+
+
+def test_show_has_the_history(store: SQLiteStore, run: Run) -> None:
+    shown = add(store)
+    fail(store, shown)
+    store.redrive(shown)
+    _, out, _ = run("show", shown)
+    header, line = out.splitlines()[-2:]
+    assert header.split() == ["ATTEMPT", "ENDED", "TOOK", "WORKER", "FAILURE", "WHY"]
+    assert line.split()[3:] == ["s", "w", "handler", "it", "is", "taken"]
+    (attempt,) = json.loads(run("show", shown, "--json")[1])["history"]
+    assert (attempt["attempt"], attempt["worker"], attempt["failure"]) == (1, "w", "handler")
+    assert attempt["problem"] == {"title": "No", "status": 409, "detail": "it is taken"}
 
 
 @pytest.mark.parametrize("command", ["show", "logs", "result", "cancel", "redrive"])
@@ -214,4 +230,64 @@ def test_redrive_of_all_that_a_filter_names(store: SQLiteStore, run: Run, monkey
 
 def test_redrive_of_nothing(store: SQLiteStore, run: Run) -> None:
     add(store, "g")
-    assert run("redrive", "--function", "f") == (0, "", "")
+    assert run("redrive", "--function", "f") == (0, "", "0 of 0 executions queued again\n")
+    assert run("redrive", "--function", "f", "--json") == (0, "[]\n", "")
+
+
+def test_redrive_needs_to_know_what(store: SQLiteStore, run: Run) -> None:
+    failed = add(store)
+    fail(store, failed)
+    for arguments in ([], [failed, "--state", "failed"], ["--state", "running"]):
+        code, out, _ = run("redrive", *arguments)
+        assert (code, out) == (2, "")
+    assert listed(run, "--state", "failed") == [failed]
+
+
+def test_redrive_may_be_looked_at_first(store: SQLiteStore, run: Run) -> None:
+    failed, other = add(store), add(store)
+    fail(store, failed)
+    for arguments in ([failed], ["--function", "f"]):
+        code, out, err = run("redrive", "--dry-run", *arguments, "--json")
+        assert (code, [execution["id"] for execution in json.loads(out)], err) == (0, [failed], "")
+    assert run("redrive", "--dry-run", "--state", "failed")[1].splitlines()[1].startswith(failed)
+    assert run("redrive", "--dry-run", new_id())[0] == 1
+    assert listed(run, "--state", "failed") == [failed]
+    assert listed(run, "--state", "queued") == [other]
+
+
+def test_many_are_redriven_with_their_messages(store: SQLiteStore, run: Run) -> None:
+    given = {"function": "f", "trigger": "async", "created_at": NOW, "state": "failed", "attempt": 1}
+    store.create([Execution(id=new_id(), **given) for _ in range(250)])
+    code, out, err = run("redrive", "--state", "failed", "--yes")
+    assert (code, len(out.splitlines()), err) == (0, 250, "250 of 250 executions queued again\n")
+    with store._database.read() as connection:
+        (messages,) = connection.execute("select count(distinct execution) from message").fetchone()
+    assert messages == 250
+
+
+class Away:
+    """A dispatcher whose broker is out of reach."""
+
+    def republish(self, executions: Sequence[Execution]) -> None:
+        raise Unavailable
+
+    async def dispatch(self, execution: Execution) -> bool:
+        raise Unavailable
+
+    def submit(self, executions: Sequence[Execution]) -> list[bool]:
+        raise Unavailable
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def withdraw(self, execution_id: str) -> None: ...
+
+
+def test_a_broker_that_is_away_does_not_undo_a_redrive(store: SQLiteStore, caplog: pytest.LogCaptureFixture) -> None:
+    failed = add(store)
+    fail(store, failed)
+    records = StoredRecords(load_settings(environ={}), store=store, dispatcher=Away())
+    queued, unknown = records.redrive([failed, "unknown"])
+    assert isinstance(queued, dict)
+    assert queued["state"] == "queued"
+    assert isinstance(unknown, FuncatronError)
+    assert "1 executions are queued, and published when that can be" in caplog.text

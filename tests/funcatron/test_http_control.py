@@ -237,6 +237,21 @@ async def test_what_waits_is_cancelled_and_redriven(app: Funcatron) -> None:
         assert (await http.post(f"/executions/{made}/redrive")).status_code == 409
 
 
+async def test_the_history_is_shown_without_secrets(app: Funcatron) -> None:
+    async with client(app) as http:
+        made = (await http.post("/executions", json={"function": "double", "input": {"n": 1}})).json()["id"]
+        assert (await http.get(f"/executions/{made}")).json()["history"] == []
+        errors = [{"pointer": "/body/password", "message": "is 's3cret'"}, {"pointer": "/body/n", "message": "is x"}]
+        problem = {"type": "about:blank", "title": "Invalid input", "status": 400, "detail": "s3cret", "errors": errors}
+        app.store.fail(made, problem, "invalid")
+        await http.post(f"/executions/{made}/redrive")
+        answer = await http.get(f"/executions/{made}")
+        (attempt,) = answer.json()["history"]
+        told = {"title": "Invalid input", "status": 400, "detail": "/body/password, /body/n"}
+        assert (attempt["attempt"], attempt["failure"], attempt["problem"]) == (0, "invalid", told)
+        assert (answer.json()["problem"], "s3cret" in answer.text) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", ""), ("GET", "/result"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/redrive")]
 )

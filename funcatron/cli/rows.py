@@ -1,0 +1,57 @@
+"""How executions and their attempts are shown in tables."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+__all__ = ["COLUMNS", "CUT", "HISTORY", "UNITS", "attempt_row", "execution_row"]
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Units of an age, in seconds."""
+COLUMNS = ("ID", "STATE", "FUNCTION", "TRIGGER", "ATTEMPT", "AGE", "WHAT")
+CUT = ("FUNCTION", "WHAT")
+HISTORY = ("ATTEMPT", "ENDED", "TOOK", "WORKER", "FAILURE", "WHY")
+
+
+def execution_row(execution: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells of COLUMNS for an execution's JSON form."""
+    return (
+        execution["id"],
+        execution["state"],
+        execution["function"],
+        execution["trigger"],
+        str(execution["attempt"]),
+        _age(time.time() - datetime.fromisoformat(execution["created_at"]).timestamp()),
+        _what(execution),
+    )
+
+
+def attempt_row(attempt: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells of HISTORY for a failed attempt's JSON form."""
+    problem = attempt["problem"]
+    return (
+        str(attempt["attempt"]),
+        attempt["ended_at"],
+        "" if attempt["duration"] is None else f"{attempt['duration']:.2f} s",
+        attempt["worker"] or "",
+        attempt["failure"] or "",
+        str(problem.get("detail") or problem.get("title") or ""),
+    )
+
+
+def _age(seconds: float) -> str:
+    """Return an age in its largest unit: ``5s``, ``12m``, ``3h``, ``8d``."""
+    unit = next((name for name in "dhm" if seconds >= UNITS[name]), "s")
+    return f"{max(0, seconds) // UNITS[unit]:.0f}{unit}"
+
+
+def _what(execution: dict[str, Any]) -> str:
+    """Return the most telling: why it failed, how far it is, how long it took."""
+    if problem := execution["problem"]:
+        return str(problem.get("detail") or problem.get("title") or "")
+    if execution["state"] == "running" and (progress := execution["progress"]):
+        total = f"/{progress['total']}" if progress.get("total") else ""
+        return f"{progress['done']}{total} {progress.get('note') or ''}".rstrip()
+    return "" if execution["ended_at"] is None or execution["duration"] is None else f"in {execution['duration']:.2f} s"
