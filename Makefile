@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-com
 SHOP := openapi/examples/shop/openapi.yaml
 SOURCES := funcatron openapi workers tests
 TESTS := tests
+JOBS := 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format types imports tests bench chaos wheel-test clean
@@ -21,7 +22,7 @@ test: $(VENV)/.test  ## everything that must pass: lint, types, import floors, t
 	@$(MAKE) --no-print-directory --keep-going lint types imports tests
 
 tests: $(VENV)/.test
-	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST)
 
 lint: $(VENV)/.test  ## ruff: rules and format
 	$(BIN)/ruff check $(SOURCES)

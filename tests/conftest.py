@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Generator
 from typing import NoReturn
 
 import pytest
 
 from tests.ports import free_ports
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C: where a shell runs the tests in the background it is ignored, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make what a test has logged fit to be sent to the process that reports: it may hold half a character."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -26,4 +40,5 @@ def required_in_ci() -> Callable[[str], NoReturn]:
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Return ``free_port()``: see ``free_ports``."""
-    return free_ports()
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0")  # of those that run tests side by side
+    return free_ports(int(process.removeprefix("gw")))

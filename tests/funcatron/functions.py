@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -11,7 +12,7 @@ from funcatron.errors import SpecError
 from funcatron.registry import Function, build_registry
 from funcatron.spec.document import load
 
-__all__ = ["complaints", "document", "json_body", "make", "parameter"]
+__all__ = ["complaints", "document", "json_body", "make", "named", "parameter"]
 
 
 def document(
@@ -58,3 +59,8 @@ def parameter(name: str, location: str = "query", schema: dict[str, Any] | None 
 def json_body(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
     """Return a Request Body Object of JSON."""
     return {"content": {"application/json": {"schema": schema}}, "required": required}
+
+
+def named(value: Any) -> str:
+    """Return an id for a parameter: its repr, without the address that differs in each process of the tests."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

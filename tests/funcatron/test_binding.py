@@ -14,7 +14,7 @@ from funcatron.binding import argument_name, find_media, is_json
 from funcatron.errors import InvalidInput, Violation
 from funcatron.event import CloudEvent
 from funcatron.registry import Function
-from tests.funcatron.functions import json_body, make, parameter
+from tests.funcatron.functions import json_body, make, named, parameter
 
 INTEGER = {"type": "integer"}
 ORDER = {"type": "object", "properties": {"n": INTEGER}, "required": ["n"]}
@@ -164,7 +164,7 @@ def test_null_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), "\ud800", b"bytes", object(), {1: 2}, {"n": float("inf")}, [[]] * 3], ids=str
+    "value", [float("nan"), "\ud800", b"bytes", object(), {1: 2}, {"n": float("inf")}, [[]] * 3], ids=named
 )
 def test_what_json_cannot_carry_is_a_violation_and_no_error(value: Any) -> None:
     function = make(everything, requestBody=json_body(ORDER))

@@ -12,7 +12,7 @@ from funcatron.errors import FuncatronError, SpecError, UnknownFunction
 from funcatron.importing import import_handler
 from funcatron.registry import Registry, build_registry
 from funcatron.spec.document import load
-from tests.funcatron.functions import complaints, document, make
+from tests.funcatron.functions import complaints, document, make, named
 
 NAMES = iter(range(1000))
 
@@ -228,7 +228,7 @@ class GeneratorCall:
         (GeneratorCall(), False, True),
         (int, False, False),
     ],
-    ids=str,
+    ids=named,
 )
 def test_which_handlers_are_called_on_the_loop(handler: Any, is_async: bool, is_generator: bool) -> None:
     function = make(handler)

@@ -19,7 +19,7 @@ import funcatron.http  # noqa: F401 - imports connexion without its warnings
 from funcatron.invocation import Result
 from funcatron.replies import InvalidReply, Replies, event_chunk
 from funcatron.streams import Stream
-from tests.funcatron.functions import make
+from tests.funcatron.functions import make, named
 
 connexion = sys.modules["connexion"]
 ConnexionResponse = connexion.lifecycle.ConnexionResponse
@@ -87,7 +87,7 @@ class Pair(NamedTuple):
         (Result(status=204), (204, b"", None, {})),
         (Result(value=0), (200, b"0", JSON, {})),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_return_forms(returned: Any, expected: tuple[int, bytes, str | None, dict[str, str]]) -> None:
     assert seen(replies().encode(returned)) == expected
@@ -229,7 +229,7 @@ def test_what_the_document_promises_is_let_through(returned: Any) -> None:
         (Result(value={}), 200, "/body/a"),
         (JSONResponse({}), 200, "/body/a"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_what_it_does_not_promise_is_named(returned: Any, status: int, pointer: str) -> None:
     with pytest.raises(InvalidReply) as invalid:
