@@ -24,7 +24,7 @@ from funcatron.codec import encode_input, encode_json
 from funcatron.endings import Endings, record_of_sync_call
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
 from funcatron.event import CloudEvent
-from funcatron.execution import Attempt, Execution, new_id
+from funcatron.execution import Attempt, Execution, line_of, new_id
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker, refusal
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
@@ -156,6 +156,7 @@ class Funcatron:
             invoker=self.invoker,
             alive=self.alive,
             ended=Endings(self.registry, self.dispatcher).after,
+            publish=self.dispatcher.republish,
             redacted=self.settings.redact,
         )
 
@@ -323,7 +324,13 @@ class Funcatron:
     ) -> Execution:
         arguments = function.binder.map_event(event, mapping)
         record = self._record_for(function, arguments, trigger, None, None, event.to_json())
-        return msgspec.structs.replace(record, event_source=event.source, event_id=event.id)
+        ordered = function.extension.ordering == "subject" and event.subject is not None
+        return msgspec.structs.replace(
+            record,
+            event_source=event.source,
+            event_id=event.id,
+            order_key=line_of(function.name, event.source, str(event.subject)) if ordered else None,
+        )
 
     def _record_for(
         self,

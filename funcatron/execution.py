@@ -17,6 +17,7 @@ import os
 import time
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -28,6 +29,7 @@ __all__ = ["Execution", "State", "new_id", "transition"]
 State: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled", "expired"]
 Change: TypeAlias = Literal["start", "succeed", "fail", "retry", "cancel", "expire", "redrive"]
 Failure: TypeAlias = Literal["invalid", "handler", "timeout", "lost", "infrastructure"]
+Gate: TypeAlias = Literal["order", "concurrency", "admitted"]
 
 TRANSITIONS: Final[dict[tuple[State, Change], State]] = {
     ("queued", "start"): "running",
@@ -130,6 +132,10 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     ``input`` holds the arguments by name in the form of ``funcatron.codec``; ``event`` is the CloudEvent's JSON form;
     ``due_at`` is when a retry (or a delayed start) is to be published; ``deadline`` is when the running attempt must
     have ended; ``expires_at`` is when a start is no longer wanted.
+
+    Executions with the same ``order_key`` run one after another, in the order of acceptance. ``gate`` is what a waiting
+    one is held at, so that no message is wanted for it: those before it in its ``order``, or the ``concurrency`` of its
+    function; ``admitted`` once it was let through. ``concurrency`` is the limit under which the last attempt started.
     """
 
     id: str
@@ -156,6 +162,14 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     worker: str | None = None
     progress: Progress | None = None
+    order_key: str | None = None
+    gate: Gate | None = None
+    concurrency: int | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether others may wait for the end of this one."""
+        return self.order_key is not None or self.concurrency is not None
 
     @property
     def ended(self) -> bool:
@@ -207,6 +221,11 @@ def rfc3339(seconds: float | None) -> str | None:
     if moment.timestamp() > seconds:
         moment -= timedelta(microseconds=1)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def line_of(function: str, source: str, subject: str) -> str:
+    """Return the ``order_key`` of events from one source about one subject: a digest, as subjects may be long."""
+    return sha256(msgspec.json.encode([function, source, subject])).hexdigest()
 
 
 def new_id() -> str:

@@ -115,8 +115,31 @@ class ExecutionStore(Protocol):
     def list(self, query: ExecutionQuery) -> tuple[list[Execution], str | None]:
         """Return one page, newest first, and the marker of the next page or None."""
 
-    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
-        """Compare-and-set ``queued|retrying`` to ``running``, count the attempt; None where it is not startable."""
+    def carry(self, message_of: Callable[[Execution], Message]) -> None:
+        """Write the message of each execution that is let through a gate in the transaction that lets it through,
+        made by ``message_of``; for stores that carry messages, where the broker reads them.
+        """
+
+    def start(
+        self, execution_id: str, *, worker: str, deadline: float | None, limit: int | None = None
+    ) -> Execution | None:
+        """Compare-and-set ``queued|retrying`` to ``running``, count the attempt; None where it is not startable.
+
+        Where one with the same ``order_key`` that was accepted earlier has not ended, or ``limit`` executions of the
+        function run already, it is held: its record is returned as it waits on, ``gate`` says why, and it needs no
+        message. The end that opens the gate, whatever brings it about (``finish``, ``lose``, ``cancel``, ``fail``,
+        ``expire``), lets the next one through: that one is due at once. Two starts never both pass for one place, and
+        an end is never missed by one that is being held.
+        """
+
+    def admitted(self, function: str) -> Sequence[Execution]:
+        """Return executions of this function that were let through a gate and are not published yet."""
+
+    def admit(self, limits: Mapping[str, int], now: float) -> int:
+        """Let through what is held at an open gate, nobody having ended to do so; returns how many.
+
+        ``limits`` are the functions' present limits; what waits for a place in any other function is let through.
+        """
 
     def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """Compare-and-set the running attempt to its end; None where this attempt no longer runs (it was ended by
@@ -150,7 +173,7 @@ class ExecutionStore(Protocol):
     def due(self, *, now: float, stale: float, limit: int, unpublished: float | None = None) -> Sequence[Execution]:
         """Return waiting executions to publish: those that are due at ``now``, those accepted before ``unpublished``
         (default ``stale``) and never published, and those published last before ``stale`` and without a message that
-        the store knows of. Seconds since the epoch.
+        the store knows of. What is held at a gate is not among them. Seconds since the epoch.
         """
 
     def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:

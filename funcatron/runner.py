@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,7 +36,8 @@ class Runner:
     """Runs executions from the store.
 
     ``alive`` tells whether the worker of this id still lives; ``ended`` is called with each execution that reached an
-    end state (callbacks hang there) and may be called twice for one.
+    end state (callbacks hang there) and may be called twice for one; ``publish`` with those on record that an end let
+    through their gate.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Runner:
         invoker: Invoker,
         alive: Callable[[str], bool] = lambda worker: True,
         ended: Callable[[Execution], None] = lambda execution: None,
+        publish: Callable[[Sequence[Execution]], None] = lambda executions: None,
         redacted: tuple[str, ...] = (),
     ) -> None:
         install()
@@ -54,13 +57,14 @@ class Runner:
         self._invoker = invoker
         self._alive = alive
         self._ended = ended
+        self._publish = publish
         self._redacted = redacted
         self._unfinished: dict[str, tuple[Execution, Ending]] = {}
 
     async def run(self, execution_id: str, function_name: str, *, worker: str) -> Execution | None:
         """Run one attempt; returns the record after it, or None where there was nothing to do (a duplicate, a
-        cancelled or an unknown execution, one that another worker runs). Raises Unavailable: then the message must
-        not be acknowledged.
+        cancelled or an unknown execution, one that another worker runs, one that is held at its gate). Raises
+        Unavailable: then the message must not be acknowledged.
         """
         if (unfinished := self._unfinished.pop(execution_id, None)) is not None:
             return self._finish(*unfinished)
@@ -118,11 +122,12 @@ class Runner:
 
     def _start(self, execution_id: str, function_name: str, worker: str) -> Execution | None:
         function = self._registry.functions.get(function_name)
-        limit = function.extension.async_timeout if function is not None else 300.0
-        deadline = time.time() + limit
-        started = self._store.start(execution_id, worker=worker, deadline=deadline)
+        timeout = function.extension.async_timeout if function is not None else 300.0
+        limit = function.extension.concurrency if function is not None else None
+        start = partial(self._store.start, worker=worker, deadline=time.time() + timeout, limit=limit)
+        started = start(execution_id)
         if started is not None:
-            return started
+            return _unless_held(started)
         found = self._store.get(execution_id)
         if found is None:
             logger.warning("execution %s is not on record; its message is dropped", execution_id)
@@ -134,7 +139,7 @@ class Runner:
         lost = self.lose(found)
         if lost is None or lost.state != "retrying" or (lost.due_at or 0.0) > time.time():
             return None
-        return self._store.start(execution_id, worker=worker, deadline=deadline)
+        return _unless_held(start(execution_id))
 
     def lose(self, execution: Execution) -> Execution | None:
         """End a running attempt whose worker is gone: it counts, and the retry policy decides what follows.
@@ -157,9 +162,24 @@ class Runner:
             "execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail, execution.attempt
         )
         after = self._store.lose(execution.id, execution.attempt, ending)
-        if after is not None and after.ended:
-            self._ended(after)
+        if after is not None:
+            self._after(after)
         return after
+
+    def _after(self, execution: Execution) -> None:
+        """Follow the end of an attempt."""
+        if execution.gated:
+            self._publish_admitted(execution.function)
+        if execution.ended:
+            self._ended(execution)
+
+    def _publish_admitted(self, function_name: str) -> None:
+        """Publish what the store let through; what fails here, the sweep does."""
+        try:
+            if admitted := self._store.admitted(function_name):
+                self._publish(admitted)
+        except Unavailable as error:
+            logger.warning("executions of %s that waited are published later: %s", function_name, error)
 
     async def _attempt(self, function: Function, execution: Execution) -> Result:
         capture = Capture(
@@ -213,9 +233,16 @@ class Runner:
             raise
         if after is None:
             logger.info("execution %s was ended by others while it ran; its result is dropped", started.id)
-        elif after.ended:
-            self._ended(after)
+        else:
+            self._after(after)
         return after
+
+
+def _unless_held(execution: Execution | None) -> Execution | None:
+    if execution is None or execution.state == "running":
+        return execution
+    logger.debug("execution %s of %s waits: %s", execution.id, execution.function, execution.gate)
+    return None
 
 
 def _ending(function: Function, execution: Execution, result: Result) -> Ending:

@@ -61,9 +61,6 @@ def warnings_of(function: Function) -> Iterator[str]:
             yield str(
                 where(f"two arguments would be called {argument_name(name)}; the {location} parameter is {argument}")
             )
-    for promise in ("ordering", "concurrency"):
-        if getattr(function.extension, promise) is not None:
-            yield str(where(f"{promise} is read, but this version does not keep to it"))
     if function.extension.mode == "async" and operation.route is not None and operation.reply(202) is None:
         yield str(where(f"{function.name} is answered with 202, and the document does not say so"))
 

@@ -36,7 +36,7 @@ def rows(functions: Iterable[Function]) -> list[tuple[str, ...]]:
         (
             function.name,
             route(function) or "(events only)",
-            function.extension.mode,
+            mode(function),
             ", ".join(trigger_line(b.kind, b.settings) for b in function.extension.triggers),
             function.handler_name,
         )
@@ -48,6 +48,15 @@ def route(function: Function) -> str | None:
     """Return method and route, or None for what only events reach."""
     operation = function.operation
     return None if operation.route is None else f"{operation.method.upper()} {operation.route}"
+
+
+def mode(function: Function) -> str:
+    """Return how the function runs: now or later, how many at a time, in which order."""
+    extension = function.extension
+    limits = [] if extension.concurrency is None else [f"{extension.concurrency} at a time"]
+    if extension.ordering is not None:
+        limits.append(f"in order of {extension.ordering}")
+    return f"{extension.mode} ({', '.join(limits)})" if limits else extension.mode
 
 
 def trigger_line(kind: str, settings: Mapping[str, Any]) -> str:
@@ -68,6 +77,8 @@ def _as_json(function: Function) -> dict[str, Any]:
         "mode": extension.mode,
         "queue": extension.queue,
         "timeout": extension.timeout,
+        "concurrency": extension.concurrency,
+        "ordering": extension.ordering,
         "triggers": [{binding.kind: dict(binding.settings)} for binding in extension.triggers],
         "handler": function.handler_name,
     }

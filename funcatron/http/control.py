@@ -256,6 +256,8 @@ def _describe(function: Function, triggers: list[dict[str, str]]) -> dict[str, A
         "queue": operation.extension.queue,
         "timeout": operation.extension.timeout,
         "async_timeout": operation.extension.async_timeout,
+        "concurrency": operation.extension.concurrency,
+        "ordering": operation.extension.ordering,
         "handler": function.handler_name,
         "document": operation.document.source,
         "triggers": triggers,

@@ -13,10 +13,22 @@ from typing import Any, cast
 import msgspec
 
 from funcatron import execution as lifecycle
-from funcatron.execution import Attempt, Execution, Failure, State, before, transition
+from funcatron.execution import Attempt, Execution, Failure, Gate, State, before, transition
 from funcatron.ports import Ending
 
-__all__ = ["Change", "cancel", "expire", "fail", "failed_attempt", "finish", "lose", "redrive", "start"]
+__all__ = [
+    "Change",
+    "admit",
+    "cancel",
+    "expire",
+    "fail",
+    "failed_attempt",
+    "finish",
+    "hold",
+    "lose",
+    "redrive",
+    "start",
+]
 
 LONGEST_DETAIL = 500
 """Characters of a problem's detail that the history keeps."""
@@ -29,7 +41,9 @@ class Change(msgspec.Struct, frozen=True):
     ``published_at`` (when a message was last published, None: not since it waits) and ``lost`` (attempts that ended
     with their worker). ``counts``: fields that grow by one. ``attempt``: the attempt that must be running.
     ``unexpired``: the time (seconds since the epoch) at which a queued record must not have expired. ``failed_at``:
-    when the attempt failed that ends so; a store then adds ``failed_attempt`` to the record's history.
+    when the attempt failed that ends so; a store then adds ``failed_attempt`` to the record's history. ``in_turn``: no
+    other with its ``order_key`` that was accepted earlier may be there, not ended. ``limit``: fewer of its function
+    than this must be running.
     """
 
     before: tuple[State, ...]
@@ -38,16 +52,32 @@ class Change(msgspec.Struct, frozen=True):
     attempt: int | None = None
     unexpired: float | None = None
     failed_at: float | None = None
+    in_turn: bool = False
+    limit: int | None = None
 
 
 _NO_ATTEMPT = {"deadline": None, "due_at": None}
+_NO_GATE = {"gate": None}
 _NO_OUTCOME = {"result": None, "problem": None, "failure": None, "progress": None}
 
 
-def start(now: float, worker: str, deadline: float | None) -> Change:
-    """``queued|retrying`` to ``running``; what the attempt before left is cleared."""
-    sets = {**_NO_OUTCOME, "started_at": now, "worker": worker, "deadline": deadline, "due_at": None}
-    return _change("start", sets, counts=("attempt",), unexpired=now)
+def start(now: float, worker: str, deadline: float | None, limit: int | None = None) -> Change:
+    """``queued|retrying`` to ``running``, its gates being open; what the attempt before left is cleared."""
+    sets = {**_NO_OUTCOME, **_NO_GATE, "started_at": now, "worker": worker, "deadline": deadline, "due_at": None}
+    if limit is not None:
+        sets["concurrency"] = limit
+    found, state = _found("start", None)
+    return Change(found, {"state": state, **sets}, ("attempt",), unexpired=now, in_turn=True, limit=limit)
+
+
+def hold(now: float, gate: Gate) -> Change:
+    """What waits stays as it is, without a message, until its gate opens."""
+    return Change(lifecycle.WAITING, {"gate": gate, "due_at": None, "published_at": None}, unexpired=now)
+
+
+def admit(now: float) -> Change:
+    """What waits is let through its gate: it is due."""
+    return Change(lifecycle.WAITING, {"gate": "admitted", "due_at": now, "published_at": None})
 
 
 def finish(now: float, attempt: int, ending: Ending) -> Change:
@@ -75,18 +105,18 @@ def lose(now: float, attempt: int, ending: Ending) -> Change:
 
 def cancel(now: float) -> Change:
     """Whatever has not ended to ``cancelled``."""
-    return _change("cancel", {**_NO_ATTEMPT, "ended_at": now})
+    return _change("cancel", {**_NO_ATTEMPT, **_NO_GATE, "ended_at": now})
 
 
 def redrive() -> Change:
     """An end state but ``succeeded`` to ``queued``, as if it had just been accepted."""
-    fresh = dict.fromkeys(("worker", "started_at", "ended_at", "expires_at", "published_at"))
-    return _change("redrive", {**_NO_ATTEMPT, **_NO_OUTCOME, **fresh, "attempt": 0, "lost": 0})
+    fresh = dict.fromkeys(("worker", "started_at", "ended_at", "expires_at", "published_at", "concurrency"))
+    return _change("redrive", {**_NO_ATTEMPT, **_NO_GATE, **_NO_OUTCOME, **fresh, "attempt": 0, "lost": 0})
 
 
 def fail(now: float, problem: dict[str, Any], failure: Failure) -> Change:
     """``queued|retrying`` to ``failed``."""
-    sets = {**_NO_ATTEMPT, "ended_at": now, "problem": problem, "failure": failure}
+    sets = {**_NO_ATTEMPT, **_NO_GATE, "ended_at": now, "problem": problem, "failure": failure}
     return _change("fail", sets, states=lifecycle.WAITING, failed_at=now)
 
 
@@ -116,7 +146,7 @@ def _in_short(problem: Mapping[str, Any]) -> dict[str, Any]:
 
 def expire(now: float) -> Change:
     """``queued`` to ``expired``."""
-    return _change("expire", {**_NO_ATTEMPT, "ended_at": now})
+    return _change("expire", {**_NO_ATTEMPT, **_NO_GATE, "ended_at": now})
 
 
 def _change(
@@ -126,11 +156,10 @@ def _change(
     states: tuple[State, ...] | None = None,
     counts: tuple[str, ...] = (),
     attempt: int | None = None,
-    unexpired: float | None = None,
     failed_at: float | None = None,
 ) -> Change:
     found, state = _found(name, states)
-    return Change(found, {"state": state, **sets}, counts, attempt, unexpired, failed_at)
+    return Change(found, {"state": state, **sets}, counts, attempt, failed_at=failed_at)
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from funcatron.execution import Change as ChangeName
 from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes
 from funcatron.store.changes import Change
+from funcatron.store.gates import PATIENCE
 
 __all__ = ["MemoryStore"]
 
@@ -45,6 +46,10 @@ class MemoryStore:
         self._attempts: dict[str, list[Attempt]] = {}
         self._published: dict[str, float | None] = {}
         self._logs: dict[str, list[LogLine]] = {}
+        self._lines: dict[str, dict[str, None]] = {}
+
+    def carry(self, message_of: Callable[[Execution], Message]) -> None:
+        """No messages are carried here."""
 
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert the records; True for each that is new."""
@@ -93,9 +98,35 @@ class MemoryStore:
         page = found[: query.limit]
         return page, page[-1].id if len(found) > query.limit and page else None
 
-    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
-        """Start the next attempt; None where it runs, has ended, has expired or is unknown."""
-        return self._apply(changes.start(time.time(), worker, deadline), execution_id)
+    def admitted(self, function: str) -> Executions:
+        """Return what was let through a gate and is not published yet."""
+        with self._lock:
+            found = [one for one in self._records.values() if one.gate == "admitted" and one.function == function]
+            return [one for one in found if self._published[one.id] is None]
+
+    def admit(self, limits: Mapping[str, int], now: float) -> int:
+        """Let through what is held at an open gate."""
+        with self._lock:
+            held = [one for one in self._records.values() if one.gate == "order" and self._in_turn(one)]
+            for function in {one.function for one in self._records.values() if one.gate == "concurrency"}:
+                held += self._with_room(function, limits.get(function), now)
+            for execution in held:
+                self._apply(changes.admit(now), execution.id)
+            return len(held)
+
+    def start(
+        self, execution_id: str, *, worker: str, deadline: float | None, limit: int | None = None
+    ) -> Execution | None:
+        """Start the next attempt, or hold it at its gate; None where it runs, has ended, has expired or is unknown."""
+        now = time.time()
+        with self._lock:
+            started = self._apply(changes.start(now, worker, deadline, limit), execution_id)
+            found = self._records.get(execution_id)
+            if started is not None or found is None:
+                return started
+            if not self._in_turn(found):
+                return self._apply(changes.hold(now, "order"), execution_id)
+            return None if limit is None else self._apply(changes.hold(now, "concurrency"), execution_id)
 
     def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt; None where this attempt no longer runs."""
@@ -143,7 +174,9 @@ class MemoryStore:
         since = stale if unpublished is None else unpublished
         silent = [one for one, published in waiting if published is None or published < stale]
         due = sorted((one for one in silent if one.due_at is not None and one.due_at <= now), key=_due_at)
-        stuck = sorted((one for one in silent if one.due_at is None and one.created_at < since), key=_age)
+        stuck = sorted(
+            (one for one in silent if one.due_at is None and one.gate is None and one.created_at < since), key=_age
+        )
         return [*due, *stuck][:limit]
 
     def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
@@ -193,12 +226,51 @@ class MemoryStore:
         self._published[execution.id] = None
         if execution.event_id is not None:
             self._identities[identity] = execution.id
+        self._join(execution)
         return True
+
+    def _join(self, execution: Execution) -> None:
+        if execution.order_key is not None:
+            self._lines.setdefault(execution.order_key, {})[execution.id] = None
+
+    def _in_turn(self, execution: Execution) -> bool:
+        line = self._lines.get(execution.order_key or "", {})
+        return execution.id not in line or next(iter(line)) == execution.id
+
+    def _with_room(self, function: str, limit: int | None, now: float) -> Executions:
+        mine = [one for one in self._records.values() if one.function == function]
+        held = sorted((one for one in mine if one.gate == "concurrency"), key=_age)
+        if limit is None:
+            return held
+        coming = [one for one in mine if one.gate == "admitted" and (one.due_at or 0.0) > now - PATIENCE]
+        return held[: max(0, limit - self._running(function) - len(coming))]
+
+    def _follow(self, changed: Execution, now: float) -> None:
+        """Keep the gates of an execution whose attempt has ended, or which was redriven."""
+        if changed.state == "queued":
+            self._join(changed)
+            return
+        found: Executions = []
+        if changed.order_key is not None and changed.ended:
+            line = self._lines.get(changed.order_key, {})
+            line.pop(changed.id, None)
+            first = self._records.get(next(iter(line), ""))
+            found += [first] if first is not None and first.gate == "order" else []
+            if not line:
+                self._lines.pop(changed.order_key, None)
+        if changed.concurrency is not None:
+            found += self._with_room(changed.function, changed.concurrency, now)
+        for execution in found:
+            self._apply(changes.admit(now), execution.id)
 
     def _apply(self, change: Change, execution_id: str) -> Execution | None:
         with self._lock:
             found = self._records.get(execution_id)
             if found is None or not _applies(change, found):
+                return None
+            if change.in_turn and not self._in_turn(found):
+                return None
+            if change.limit is not None and self._running(found.function) >= change.limit:
                 return None
             sets = {name: value for name, value in change.sets.items() if name in Execution.__struct_fields__}
             grown = {name: getattr(found, name) + 1 for name in change.counts if name in Execution.__struct_fields__}
@@ -207,7 +279,12 @@ class MemoryStore:
                 self._attempts.setdefault(execution_id, []).append(attempt)
             if "published_at" in change.sets:
                 self._published[execution_id] = change.sets["published_at"]
+            if changed.gated and changed.state not in (found.state, "running"):
+                self._follow(changed, time.time())
             return changed
+
+    def _running(self, function: str) -> int:
+        return sum(one.state == "running" and one.function == function for one in self._records.values())
 
     def _apply_or_raise(self, change: Change, execution_id: str, name: ChangeName) -> Execution | None:
         with self._lock:

@@ -76,5 +76,16 @@ create table attempt (
 create index attempt_execution on attempt (execution);
 """
 
-MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS)
+# A turn is a place in the line of those with the same order_key, from acceptance (or redrive) to the end.
+_GATES = """
+alter table execution add column order_key text;
+alter table execution add column gate text;
+alter table execution add column concurrency integer;
+create index execution_gate on execution (gate, function, created_at) where gate is not null;
+
+create table turn (position integer primary key autoincrement, line text not null, execution text not null unique);
+create index turn_line on turn (line, position);
+"""
+
+MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS, _GATES)
 VERSION: Final = len(MIGRATIONS)

@@ -17,6 +17,7 @@ import msgspec
 
 from funcatron.execution import Attempt, Execution, LogLine, Progress, StoredResult
 from funcatron.ports import ExecutionQuery, Reservation
+from funcatron.store import gates
 from funcatron.store.changes import Change
 
 __all__ = ["COLUMNS", "from_row", "page", "to_row", "update"]
@@ -65,8 +66,12 @@ DUE: Final = (
     f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by due_at limit :limit"
 )
 STALE: Final = (
-    f"select {_SELECTED} from execution where state = 'queued' and due_at is null and created_at < :unpublished"
+    f"select {_SELECTED} from execution where state = 'queued' and due_at is null and gate is null"
+    " and created_at < :unpublished"
     f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by created_at limit :limit"
+)
+ADMITTED: Final = (
+    f"select {_SELECTED} from execution where gate = 'admitted' and function = :function and published_at is null"
 )
 PUBLISHED: Final = "update execution set published_at = ? where id = ? and state in ('queued', 'retrying')"
 PROGRESS: Final = (
@@ -88,6 +93,16 @@ ATTEMPTS: Final = (
 INSERT: Final = (
     f"insert into execution ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))}) on conflict do nothing"
 )
+
+
+_CONDITIONS: Final = {
+    "attempt": "attempt = ?",
+    "unexpired": "(state <> 'queued' or expires_at is null or expires_at > ?)",
+    "in_turn": gates.IN_TURN,
+    "limit": "(select count(*) from execution as other where other.function = execution.function"
+    " and other.state = 'running') < ?",
+}
+"""What a Change may ask of a record, and its one parameter, if it takes any."""
 
 
 def to_row(execution: Execution, published_at: float | None) -> tuple[Any, ...]:
@@ -113,17 +128,21 @@ def from_row(row: Sequence[Any]) -> Execution:
 def update(change: Change, execution_id: str) -> tuple[str, list[Any]]:
     """Return the compare-and-set that applies ``change`` to one record, and its parameters in order."""
     names = tuple(change.sets)
-    text = _update(change.before, names, change.counts, change.attempt is not None, change.unexpired is not None)
     values = [encode(name, change.sets[name]) for name in names]
     values.append(execution_id)
-    values += [condition for condition in (change.attempt, change.unexpired) if condition is not None]
-    return text, values
+    conditions = ["in_turn"] if change.in_turn else []
+    for name, value in (("attempt", change.attempt), ("unexpired", change.unexpired), ("limit", change.limit)):
+        if value is not None:
+            conditions.append(name)
+            values.append(value)
+    return _update(change.before, names, change.counts, tuple(conditions)), values
 
 
 def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
     """Return the statement that applies ``change`` to all that has expired at ``now``, and its parameters."""
     sets = ", ".join(f"{name} = :{name}" for name in change.sets)
-    return f"update execution set {sets} where state = 'queued' and expires_at <= :_now", {**change.sets, "_now": now}
+    text = f"update execution set {sets} where state = 'queued' and expires_at <= :_now returning id, order_key"
+    return text, {**change.sets, "_now": now}
 
 
 def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
@@ -181,10 +200,9 @@ def reservation_from_row(row: Sequence[Any]) -> Reservation:
 
 @functools.lru_cache(maxsize=64)
 def _update(
-    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], one_attempt: bool, unexpired: bool
+    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], conditions: tuple[str, ...]
 ) -> str:
     sets = ", ".join([*(f"{name} = ?" for name in names), *(f"{name} = {name} + 1" for name in counts)])
     found = ", ".join(f"'{state}'" for state in states)
-    attempt = " and attempt = ?" if one_attempt else ""
-    expiry = " and (state <> 'queued' or expires_at is null or expires_at > ?)" if unexpired else ""
-    return f"update execution set {sets} where id = ? and state in ({found}){attempt}{expiry} returning {_SELECTED}"
+    also = "".join(f" and {_CONDITIONS[name]}" for name in conditions)
+    return f"update execution set {sets} where id = ? and state in ({found}){also} returning {_SELECTED}"

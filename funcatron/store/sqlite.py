@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
 from funcatron.execution import Change as ChangeName
 from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
-from funcatron.store import changes, sql
+from funcatron.store import changes, gates, sql
 from funcatron.store.changes import Change
 from funcatron.store.database import Database, OnDisk
 from funcatron.store.lease import is_held
@@ -41,6 +42,7 @@ class SQLiteStore:
         """Raises SettingsError where the URL names no file."""
         self._database = Database.share(path_of(url))
         self._closed = False
+        self._message_of: Callable[[Execution], Message] | None = None
 
     @property
     def path(self) -> Path:
@@ -55,6 +57,10 @@ class SQLiteStore:
     def alive(self, worker: str) -> bool:
         """Tell whether the worker of this id lives."""
         return is_held(self.leases, worker)
+
+    def carry(self, message_of: Callable[[Execution], Message]) -> None:
+        """Write messages of what is let through a gate: see ExecutionStore."""
+        self._message_of = message_of
 
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert records and messages in one transaction, wake the waiting workers; True for each new record."""
@@ -71,8 +77,9 @@ class SQLiteStore:
                 new = [connection.execute(sql.INSERT, row).rowcount == 1 for row in rows]
             posts = [_post(m, e.id) for m, e, fresh in zip(messages, executions, new, strict=False) if fresh]
             connection.executemany(INSERT_MESSAGE, posts)
-        if posts:
-            wake(self.leases)
+            turns = [(e.order_key, e.id) for e, fresh in zip(executions, new, strict=True) if fresh and e.order_key]
+            connection.executemany(gates.JOIN, turns)
+        self._wake(bool(posts))
         return new
 
     def get(self, execution_id: str) -> Execution | None:
@@ -104,9 +111,31 @@ class SQLiteStore:
         page = found[: query.limit]
         return page, page[-1].id if len(found) > query.limit and page else None
 
-    def start(self, execution_id: str, *, worker: str, deadline: float | None) -> Execution | None:
-        """Start the next attempt; None where it runs, has ended, has expired or is unknown."""
-        return self._apply(changes.start(time.time(), worker, deadline), execution_id, on_disk="soon")
+    def admitted(self, function: str) -> Executions:
+        """Return what was let through a gate and is not published yet."""
+        return self._many(sql.ADMITTED, {"function": function})
+
+    def admit(self, limits: Mapping[str, int], now: float) -> int:
+        """Let through what is held at an open gate."""
+        with self._database.read() as connection:
+            if not gates.overlooked(_run(connection), limits, now):
+                return 0
+        with self._database.write() as connection:
+            found = gates.overlooked(_run(connection), limits, now)
+            posted = self._admit(connection, found, now)
+        self._wake(posted)
+        return len(found)
+
+    def start(
+        self, execution_id: str, *, worker: str, deadline: float | None, limit: int | None = None
+    ) -> Execution | None:
+        """Start the next attempt, or hold it at its gate; None where it runs, has ended, has expired or is unknown."""
+        now = time.time()
+        with self._database.write(on_disk="soon") as connection:
+            started = _change(connection, changes.start(now, worker, deadline, limit), execution_id)
+            if started is None and (gate := gates.closed(_run(connection), execution_id, limit)) is not None:
+                return _change(connection, changes.hold(now, gate), execution_id)
+        return started
 
     def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt; None where this attempt no longer runs."""
@@ -166,13 +195,17 @@ class SQLiteStore:
             connection.executemany(sql.PUBLISHED, [(now, execution_id) for execution_id in execution_ids])
             posts = [_post(m, execution_id) for m, execution_id in zip(messages, execution_ids, strict=False)]
             connection.executemany(INSERT_MESSAGE, posts)
-        if posts:
-            wake(self.leases)
+        self._wake(bool(posts))
 
     def expire(self, now: float) -> int:
         """End what is queued past its time; return how many."""
         with self._database.write() as connection:
-            return connection.execute(*sql.expire(changes.expire(now), now)).rowcount
+            expired = connection.execute(*sql.expire(changes.expire(now), now)).fetchall()
+            run = _run(connection)
+            ordered = [(execution_id, line) for execution_id, line in expired if line is not None]
+            posted = self._admit(connection, [n for one in ordered for n in gates.leave(run, *one)], now)
+        self._wake(posted)
+        return len(expired)
 
     def running(self) -> Executions:
         """Return every running execution."""
@@ -196,12 +229,35 @@ class SQLiteStore:
             self._database.close()
 
     def _apply(self, change: Change, execution_id: str, *, on_disk: OnDisk = "now") -> Execution | None:
+        posted = False
         with self._database.write(on_disk=on_disk) as connection:
-            row = connection.execute(*sql.update(change, execution_id)).fetchone()
-            changed = None if row is None else sql.from_row(row)
-            if changed is not None and (attempt := changes.failed_attempt(change, changed)) is not None:
-                connection.execute(sql.ATTEMPT, sql.attempt_row(execution_id, attempt))
+            changed = _change(connection, change, execution_id)
+            if changed is not None and changed.gated:
+                posted = self._follow(connection, changed)
+        self._wake(posted)
         return changed
+
+    def _follow(self, connection: sqlite3.Connection, changed: Execution) -> bool:
+        """Keep the gates of an execution whose attempt has ended, or which was redriven; True if that made messages."""
+        if changed.state == "queued":
+            connection.execute(gates.JOIN, (changed.order_key, changed.id))
+            return False
+        now = time.time()
+        return self._admit(connection, gates.follow(_run(connection), changed, now), now)
+
+    def _admit(self, connection: sqlite3.Connection, execution_ids: Sequence[str], now: float) -> bool:
+        """Let these through; True if that made messages."""
+        admitted = [_change(connection, changes.admit(now), execution_id) for execution_id in execution_ids]
+        if not admitted or self._message_of is None:
+            return False
+        posts = [(self._message_of(one), one.id) for one in admitted if one is not None]
+        connection.executemany(INSERT_MESSAGE, [_post(*post) for post in posts])
+        connection.executemany(sql.PUBLISHED, [(now, execution_id) for _, execution_id in posts])
+        return bool(posts)
+
+    def _wake(self, posted: bool) -> None:
+        if posted:
+            wake(self.leases)
 
     def _apply_or_raise(self, change: Change, execution_id: str, name: ChangeName) -> Execution | None:
         changed = self._apply(change, execution_id)
@@ -226,6 +282,18 @@ class SQLiteStore:
                 connection.executemany(f"delete from {table} where execution = ?", ids)  # noqa: S608 - names of ours
             connection.executemany("delete from execution where id = ?", ids)
         return len(ids)
+
+
+def _change(connection: sqlite3.Connection, change: Change, execution_id: str) -> Execution | None:
+    row = connection.execute(*sql.update(change, execution_id)).fetchone()
+    changed = None if row is None else sql.from_row(row)
+    if changed is not None and (attempt := changes.failed_attempt(change, changed)) is not None:
+        connection.execute(sql.ATTEMPT, sql.attempt_row(execution_id, attempt))
+    return changed
+
+
+def _run(connection: sqlite3.Connection) -> gates.Run:
+    return lambda text, parameters: connection.execute(text, parameters).fetchall()
 
 
 def _post(message: Message, execution_id: str) -> tuple[Any, ...]:

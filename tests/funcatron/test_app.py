@@ -336,6 +336,18 @@ async def test_the_same_event_makes_one_execution() -> None:
     assert len(records(one)) == 2
 
 
+async def test_events_of_one_subject_are_in_one_line() -> None:
+    one = app(lambda max_items: None, extension={**ORDER_EVENTS, "ordering": "subject"}, **ORDERS)
+    made = [
+        one.publish(event(f"e-{n}", subject=subject))[0].order_key for n, subject in enumerate(["a", "a", "b", None])
+    ]
+    assert made[0] is not None
+    assert made[0] == made[1] != made[2]
+    assert made[3] is None
+    free = app(lambda max_items: None, extension=ORDER_EVENTS, **ORDERS)
+    assert free.publish(event())[0].order_key is None
+
+
 async def test_an_event_may_be_meant_for_one_function() -> None:
     one = app(lambda max_items: max_items, **ORDERS)
     (record,) = one.publish(event(), function="f", trigger="queue", mapping={"maxItems": "fixed"})

@@ -40,7 +40,7 @@ x-webhooks:
   counted:
     post:
       operationId: things.counted
-      x-funcatron: {triggers: [{event: {type: com.example.counted}}]}
+      x-funcatron: {triggers: [{event: {type: com.example.counted}}], concurrency: 2, ordering: subject}
       requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
       responses: {"200": {description: fine}}
 """
@@ -132,12 +132,11 @@ def test_check_warns_of_what_may_surprise(run: Run, project: Path) -> None:
     assert code == 0
     assert [line.partition("#")[2] for line in out.splitlines()] == [
         "/paths/~1a~1{id}/get: two arguments would be called id; the query parameter is id_query",
-        "/paths/~1a~1{id}/get: concurrency is read, but this version does not keep to it",
         "/paths/~1a~1{id}/get: things.text is answered with 202, and the document does not say so",
     ]
     assert all(line.startswith("warning: ") for line in out.splitlines())
     assert err == "1 function, no mistakes\n"
-    assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 3
+    assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 2
 
 
 def test_functions_as_a_table(run: Run) -> None:
@@ -160,7 +159,10 @@ def test_functions_as_a_table(run: Run) -> None:
             "things.change",
         ],
         ["things.text", "GET", "/v1/text", "sync", "things.text"],
-        ["things.counted", "(events", "only)", "sync", "event", "com.example.counted", "things.counted"],
+        [
+            *("things.counted", "(events", "only)", "sync", "(2", "at", "a", "time,", "in", "order", "of", "subject)"),
+            *("event", "com.example.counted", "things.counted"),
+        ],
     ]
 
 
@@ -171,6 +173,8 @@ def test_functions_as_json(run: Run) -> None:
     assert by_name["things.change"]["mode"] == "async"
     assert by_name["things.change"]["triggers"][0]["schedule"]["cron"] == "0 5 * * *"
     assert by_name["things.counted"]["route"] is None
+    assert (by_name["things.counted"]["concurrency"], by_name["things.counted"]["ordering"]) == (2, "subject")
+    assert (by_name["things.show"]["concurrency"], by_name["things.show"]["ordering"]) == (None, None)
 
 
 def test_invoke_writes_the_body(run: Run) -> None:

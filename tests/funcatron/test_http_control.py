@@ -275,6 +275,8 @@ async def test_functions_are_the_users_own(app: Funcatron) -> None:
         "queue": "funcatron",
         "timeout": 30.0,
         "async_timeout": 300.0,
+        "concurrency": None,
+        "ordering": None,
         "document": "<dict>",
         "handler": f"{__name__}.double",
         "triggers": [],

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class World:
         self.store = MemoryStore()
         self.dead: set[str] = set()
         self.ended: list[Execution] = []
+        self.published: list[str] = []
         self.services = Services()
         self._handler, self._calls, self._operation = handler, calls, operation
 
@@ -53,8 +54,12 @@ class World:
             invoker=Invoker(services=self.services, calls=self._calls),
             alive=lambda worker: worker not in self.dead,
             ended=self.ended.append,
+            publish=lambda executions: self.publish(executions),
             redacted=("password",),
         )
+
+    def publish(self, executions: Sequence[Execution]) -> None:
+        self.published += [execution.id for execution in executions]
 
     def accept(self, arguments: Mapping[str, Any] | None = None, **members: Any) -> str:
         """Put an execution of ``f`` on record, as a door does, and return its id."""
@@ -525,6 +530,59 @@ async def test_a_worker_that_comes_back_changes_nothing(world: Callable[..., Wor
     assert here.runner().lose(stale) is not None
     assert here.runner().lose(stale) is None
     assert (await here.run(execution_id, worker="w-2")).state == "succeeded"
+
+
+# Gates
+
+
+async def test_no_more_than_its_concurrency_run_and_the_next_is_published(world: Callable[..., World]) -> None:
+    inside: list[str] = []
+
+    async def handler(context: Context) -> None:
+        inside.append(context.id)
+        for other in ids:
+            if other not in inside:
+                assert await runner.run(other, "f", worker="w-2") is None
+        assert here.published == []
+
+    here = world(handler, extension={"mode": "async", "concurrency": 1})
+    ids = [here.accept() for _ in range(3)]
+    runner = here.runner()
+    assert (await here.run(ids[0])).state == "succeeded"
+    assert [here.record(each).gate for each in ids] == [None, "admitted", "concurrency"]
+    assert here.published == ids[1:2]
+    assert inside == ids[:1]
+
+
+async def test_a_lost_attempt_makes_room(world: Callable[..., World]) -> None:
+    here = world(lambda: None, extension={**RETRIES, "concurrency": 1})
+    first, second = here.accept(), here.accept()
+    here.store.start(first, worker="w-1", deadline=time.time() + 60, limit=1)
+    assert await here.runner().run(second, "f", worker="w-2") is None
+    here.runner().lose(here.record(first))
+    assert here.published == [second]
+    assert (await here.run(second)).state == "succeeded"
+
+
+async def test_what_waits_in_line_is_published_when_the_one_before_ends(world: Callable[..., World]) -> None:
+    here = world(lambda: None, extension={"mode": "async"})
+    first, second = here.accept(order_key="k"), here.accept(order_key="k")
+    assert await here.runner().run(second, "f", worker="w-2") is None
+    assert here.record(second).state == "queued"
+    await here.run(first)
+    assert here.published == [second]
+
+
+async def test_a_broker_that_is_away_leaves_the_next_to_the_sweep(world: Callable[..., World]) -> None:
+    def unavailable(executions: Sequence[Execution]) -> None:
+        raise Unavailable("the broker is away")
+
+    here = world(lambda: None, extension={"mode": "async"})
+    here.publish = unavailable
+    first, second = here.accept(order_key="k"), here.accept(order_key="k")
+    assert await here.runner().run(second, "f", worker="w-2") is None
+    assert (await here.run(first)).state == "succeeded"
+    assert [one.id for one in here.store.due(now=time.time(), stale=0.0, limit=9)] == [second]
 
 
 # A store out of reach

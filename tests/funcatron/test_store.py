@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -478,6 +480,201 @@ def test_what_waits_too_long_expires(store: ExecutionStore) -> None:
     assert store.redrive(gone.id) is not None
     assert store.expire(time.time() + 100) == 0, "a redrive is wanted, however late"
     assert [one.id for one in (kept, busy) if store.get(one.id) is None] == []
+
+
+# Gates
+
+
+def begin(store: ExecutionStore, execution_id: str, limit: int | None = None) -> str | None:
+    """Try to start it; return its state, or its gate where it is held."""
+    found = store.start(execution_id, worker="w", deadline=None, limit=limit)
+    return None if found is None else found.gate or found.state
+
+
+def gates(store: ExecutionStore, *made: Execution) -> list[str | None]:
+    return [found.gate for one in made if (found := store.get(one.id)) is not None]
+
+
+def admitted(store: ExecutionStore, function: str = "f") -> list[str]:
+    return [one.id for one in store.admitted(function)]
+
+
+def test_no_more_than_the_limit_run_at_a_time(store: ExecutionStore) -> None:
+    made = [accepted(store) for _ in range(4)]
+    other = accepted(store, function="g")
+    assert [begin(store, one.id, 2) for one in made] == ["running", "running", "concurrency", "concurrency"]
+    assert begin(store, other.id, 1) == "running"
+    assert gates(store, *made) == [None, None, "concurrency", "concurrency"]
+    held = store.get(made[2].id)
+    assert held is not None
+    assert (held.state, held.attempt, held.started_at) == ("queued", 0, None)
+    assert admitted(store) == []
+
+    store.finish(made[0].id, 1, SUCCEEDED)
+    assert gates(store, *made) == [None, None, "admitted", "concurrency"]
+    assert admitted(store) == [made[2].id]
+    store.published([made[2].id], time.time())
+    assert admitted(store) == []
+    assert begin(store, made[3].id, 2) == "running", "whoever comes first takes the place"
+    assert begin(store, made[2].id, 2) == "concurrency"
+    assert begin(store, made[2].id, 3) == "running", "the limit may have grown"
+
+
+def test_what_is_held_needs_no_message_until_it_is_let_through(store: ExecutionStore) -> None:
+    first, second, third = (accepted(store, created_at=1.0 + n) for n in range(3))
+    store.published([first.id, second.id, third.id], 10.0)
+    assert [begin(store, one.id, 1) for one in (first, second, third)] == ["running", "concurrency", "concurrency"]
+    ever: dict[str, float] = {"now": time.time() + 60, "stale": time.time() + 60}
+    assert due(store, **ever) == []
+    store.finish(first.id, 1, Ending(change="retry", due_at=time.time() + 3600))
+    assert due(store, **ever) == [second.id], "a retry leaves its place"
+    assert begin(store, second.id, 1) == "running"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store, made: store.finish(made, 1, SUCCEEDED),
+        lambda store, made: store.finish(made, 1, FAILED),
+        lambda store, made: store.lose(made, 1, Ending(change="fail", failure="lost")),
+        lambda store, made: store.cancel(made),
+    ],
+    ids=["succeeded", "failed", "lost", "cancelled"],
+)
+def test_every_end_of_what_runs_lets_the_next_one_through(
+    store: ExecutionStore, end: Callable[[ExecutionStore, str], object]
+) -> None:
+    first, second, third = (accepted(store, order_key="k") for _ in range(3))
+    assert [begin(store, one.id, 1) for one in (first, third, second)] == ["running", "order", "order"]
+    end(store, first.id)
+    assert gates(store, second, third) == ["admitted", "order"]
+    assert begin(store, third.id, 1) == "order"
+    assert begin(store, second.id, 1) == "running"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store, made: store.cancel(made),
+        lambda store, made: store.fail(made, {"status": 404}, "invalid"),
+        lambda store, made: store.expire(1000.0),
+    ],
+    ids=["cancelled", "failed", "expired"],
+)
+def test_every_end_of_what_waits_lets_the_next_one_through(
+    store: ExecutionStore, end: Callable[[ExecutionStore, str], object]
+) -> None:
+    first, second = (accepted(store, order_key="k", expires_at=at) for at in (500.0, None))
+    assert begin(store, first.id) is None
+    assert begin(store, second.id) == "order"
+    end(store, first.id)
+    assert admitted(store) == [second.id]
+    assert begin(store, second.id) == "running"
+
+
+def test_a_retry_holds_the_rest_of_its_line_back(store: ExecutionStore) -> None:
+    first, second, other = (accepted(store, order_key=key) for key in ("k", "k", "l"))
+    assert [begin(store, one.id) for one in (second, first, other)] == ["order", "running", "running"]
+    store.finish(first.id, 1, Ending(change="retry"))
+    assert gates(store, second) == ["order"]
+    assert begin(store, second.id) == "order"
+    assert begin(store, first.id) == "running"
+    store.finish(first.id, 2, SUCCEEDED)
+    assert begin(store, second.id) == "running"
+
+
+def test_the_line_is_in_the_order_of_acceptance_whatever_the_clock_says(store: ExecutionStore) -> None:
+    made = [execution(order_key="k", created_at=at, id=name) for at, name in ((9.0, "b"), (9.0, "a"), (1.0, "c"))]
+    assert store.create(made) == [True] * 3
+    assert [begin(store, one.id) for one in reversed(made)] == ["order", "order", "running"]
+
+
+def test_a_duplicate_takes_no_place_in_the_line(store: ExecutionStore) -> None:
+    first = accepted(store, order_key="k", event_source="/s", event_id="1")
+    assert store.create([execution(order_key="k", event_source="/s", event_id="1")]) == [False]
+    second = accepted(store, order_key="k")
+    begin(store, first.id)
+    store.finish(first.id, 1, SUCCEEDED)
+    assert begin(store, second.id) == "running"
+
+
+def test_a_redrive_takes_the_last_place_in_the_line(store: ExecutionStore) -> None:
+    first, second, third = (accepted(store, order_key="k") for _ in range(3))
+    begin(store, first.id, 5)
+    store.finish(first.id, 1, FAILED)
+    assert store.redrive(first.id) is not None
+    assert [begin(store, one.id) for one in (first, third, second)] == ["order", "order", "running"]
+    store.finish(second.id, 1, SUCCEEDED)
+    assert [begin(store, one.id) for one in (first, third)] == ["order", "running"]
+
+
+def test_what_waits_in_a_line_takes_no_place_from_others(store: ExecutionStore) -> None:
+    first, second, free = accepted(store, order_key="k"), accepted(store, order_key="k"), accepted(store)
+    last = accepted(store)
+    assert [begin(store, one.id, 2) for one in (first, second, free, last)] == [
+        "running", "order", "running", "concurrency",
+    ]  # fmt: skip
+    store.finish(free.id, 1, SUCCEEDED)
+    assert admitted(store) == [last.id]
+
+
+def test_a_gate_that_nobody_opened_is_found(store: ExecutionStore) -> None:
+    made = [accepted(store) for _ in range(4)]
+    assert store.admit({"f": 1}, time.time()) == 0
+    assert [begin(store, one.id, 1) for one in made] == ["running", *["concurrency"] * 3]
+    assert store.admit({"f": 1}, time.time()) == 0
+    assert store.admit({"f": 2}, time.time()) == 1, "the limit has grown"
+    assert store.admit({"f": 2}, time.time()) == 0, "one is on its way"
+    store.cancel(made[1].id)
+    assert store.admit({"f": 2}, time.time()) == 1, "and will not come"
+    assert store.admit({}, time.time()) == 1, "there is no limit any more"
+    assert gates(store, *made) == [None, None, "admitted", "admitted"]
+
+
+def test_what_was_let_through_long_ago_is_not_waited_for(store: ExecutionStore) -> None:
+    first, second, third = (accepted(store) for _ in range(3))
+    assert [begin(store, one.id, 1) for one in (first, second, third)] == ["running", "concurrency", "concurrency"]
+    store.finish(first.id, 1, SUCCEEDED)
+    assert store.admit({"f": 1}, time.time()) == 0
+    assert store.admit({"f": 1}, time.time() + 60) == 1
+
+
+def test_threads_never_pass_a_gate_together(store: ExecutionStore) -> None:
+    made = [accepted(store) for _ in range(24)]
+    barrier = threading.Barrier(6)
+
+    def start_some(worker: int) -> list[str | None]:
+        barrier.wait()
+        return [begin(store, one.id, 3) for one in made[worker::6]]
+
+    with ThreadPoolExecutor(6) as threads:
+        found = [state for states in threads.map(start_some, range(6)) for state in states]
+    assert sorted(map(str, found)) == ["concurrency"] * 21 + ["running"] * 3
+
+
+def test_threads_that_start_and_end_leave_nobody_behind(store: ExecutionStore) -> None:
+    """Every start that is held is followed by an end that lets it through, whatever comes between."""
+    for one in [execution(order_key=f"k{number % 3}") for number in range(60)]:
+        assert store.create([one]) == [True]
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for one in reversed(store.list(ExecutionQuery(limit=60))[0]):
+        waiting.put(one.id)
+
+    def work(_: int) -> None:
+        while store.counts().get("succeeded", 0) < 60 and time.monotonic() < end:
+            with contextlib.suppress(queue.Empty):
+                one = store.start(waiting.get_nowait(), worker="w", deadline=None, limit=2)
+                if one is not None and one.state == "running":
+                    assert store.finish(one.id, 1, SUCCEEDED) is not None
+            fresh = store.admitted("f")
+            store.published([one.id for one in fresh], time.time())
+            for one in fresh:
+                waiting.put(one.id)
+
+    end = time.monotonic() + 60
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert store.counts() == {"succeeded": 60}
 
 
 # Deleting

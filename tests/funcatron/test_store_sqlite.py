@@ -136,6 +136,24 @@ def test_a_retry_is_due_while_its_old_message_is_not_acknowledged(store: SQLiteS
     assert [one.id for one in store.due(now=2.0, stale=0.0, limit=9)] == [made.id]
 
 
+def test_who_is_let_through_gets_a_message_in_the_same_transaction(store: SQLiteStore, file: Path) -> None:
+    made = [execution(order_key="k", expires_at=at) for at in (None, 1.0, None)]
+    store.create(made)
+    store.carry(lambda one: Message(one.queue, one.id.encode()))
+    for one in made:
+        store.start(one.id, worker="w", deadline=None)
+    lease = Lease.acquire(store.leases)
+    listener = Listener(lease)
+    store.finish(made[0].id, 1, Ending(change="succeed"))
+    assert rows(file, "select execution, payload from message") == [], "the next one in line waits for no gate"
+    store.expire(2.0)
+    assert listener.wait(10)
+    assert rows(file, "select execution, payload from message") == [(made[2].id, made[2].id.encode())]
+    assert store.admitted("f") == []
+    listener.close()
+    lease.release()
+
+
 def test_whoever_waits_for_messages_is_woken(store: SQLiteStore) -> None:
     lease = Lease.acquire(store.leases)
     listener = Listener(lease)
@@ -416,7 +434,7 @@ def test_many_processes_may_make_the_file_at_once(file: Path) -> None:
 
 
 def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> None:
-    from funcatron.store import sql
+    from funcatron.store import gates, sql
 
     questions = {
         sql.GET: {"id": ""},
@@ -429,10 +447,19 @@ def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> 
         sql.STANDING: {"function": "", "key": "", "principal_id": ""},
         sql.FORGOTTEN: {"now": 1},
         sql.ATTEMPTS: {"id": ""},
+        sql.ADMITTED: {"function": ""},
+        gates.BEHIND: {"id": ""},
+        gates.FIRST: {"line": ""},
+        gates.TAKEN: {"function": "", "since": 1},
+        gates.WAITING: {"function": "", "limit": 1},
+        gates.FUNCTIONS: {},
+        gates.FIRST_OF_ALL: {"limit": 1},
         sql.page(ExecutionQuery(marker="m"))[0]: {"marker": "m", "limit": 1},
         sql.page(ExecutionQuery(state="failed"))[0]: {"state": "failed", "limit": 1},
     }
     with store._database.read() as connection:
         for text, parameters in questions.items():
             plan = [row[3] for row in connection.execute(f"explain query plan {text}", parameters)]
-            assert not [step for step in plan if step.startswith("SCAN") and "INDEX" not in step], (text, plan)
+            assert not [
+                step for step in plan if step.startswith("SCAN") and "INDEX" not in step and "CONSTANT" not in step
+            ], (text, plan)

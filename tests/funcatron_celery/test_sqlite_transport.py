@@ -357,6 +357,21 @@ def test_an_execution_whose_message_is_buried_has_failed(connect: Connect, file:
     store.close()
 
 
+def test_an_execution_whose_message_is_buried_leaves_its_line(connect: Connect, file: Path) -> None:
+    store = SQLiteStore(f"sqlite:///{file}")
+    first, second = (
+        Execution(id=new_id(), function="f", trigger="event", created_at=1.0, order_key="k") for _ in range(2)
+    )
+    store.create([first, second], [Message("q", payload("[]", queue="q", headers={}))] * 2)
+    held = store.start(second.id, worker="w", deadline=None)
+    assert held is not None
+    assert held.gate == "order"
+    get(connect(delivery_limit=0)).requeue()
+    assert store.admit({}, time.time()) == 1
+    assert [one.id for one in store.admitted("f")] == [second.id]
+    store.close()
+
+
 def test_what_cannot_be_read_is_buried_and_the_rest_goes_on(connect: Connect, file: Path) -> None:
     connection = connect()
     connection.connect()

@@ -202,3 +202,15 @@ def test_an_unforeseen_error_does_not_end_the_thread(
         assert time.monotonic() < end
         time.sleep(0.01)
     sweep.stop()
+
+
+def test_what_is_held_at_an_open_gate_is_let_through_and_published(
+    sweep: Sweep, store: SQLiteStore, published: Published
+) -> None:
+    made = [add(store) for _ in range(3)]
+    started = [store.start(one.id, worker="w", deadline=None, limit=1) for one in made]
+    assert [one and one.gate for one in started] == [None, "concurrency", "concurrency"]
+    assert sweep.admit() == 2, "the function has no limit any more"
+    assert sweep.publish_due() == 2
+    assert sorted(published.ids) == sorted(one.id for one in made[1:])
+    assert sweep.admit() == 0

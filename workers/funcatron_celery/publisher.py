@@ -52,6 +52,8 @@ class CeleryDispatcher:
         self._store = store
         self._settings = settings
         self._embedded = settings.embedded and store.carries_messages
+        if self._embedded:
+            store.carry(_message)
         self._publisher: _Publisher | None = None
         self._batching: Batching[_Order, bool] = Batching(
             self._perform, limit=settings.max_queued, name="funcatron-publisher"
@@ -104,7 +106,7 @@ class CeleryDispatcher:
         if not self._embedded:
             return self._publish(executions)
         ids = [execution.id for execution in executions]
-        self._store.published(ids, time.time(), [Message(e.queue, envelope.payload(e)) for e in executions])
+        self._store.published(ids, time.time(), [_message(execution) for execution in executions])
         return set(ids)
 
     def _publish(self, executions: list[Execution]) -> set[str]:
@@ -153,6 +155,10 @@ class _PlainPublisher:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _message(execution: Execution) -> Message:
+    return Message(execution.queue, envelope.payload(execution))
 
 
 def _stored(execution: Execution) -> Message:

@@ -51,6 +51,7 @@ class Sweep:
         self._steps: dict[Callable[[], int], float] = {
             self.publish_due: every,
             self.reap: REAP_EVERY,
+            self.admit: REAP_EVERY,
             self.expire: REAP_EVERY,
             self.purge: PURGE_EVERY,
         }
@@ -91,6 +92,13 @@ class Sweep:
             if gone or (execution.deadline is not None and execution.deadline < late):
                 ended += self._funcatron.runner.lose(execution) is not None
         return ended
+
+    def admit(self) -> int:
+        """Let through what is held at a gate that nobody opens: whoever should have is gone, or the limit has grown;
+        returns how many.
+        """
+        limits = {f.name: f.extension.concurrency for f in self._funcatron.registry if f.extension.concurrency}
+        return self._funcatron.store.admit(limits, time.time())
 
     def expire(self) -> int:
         """Move executions that were not started in time to ``expired``; returns how many."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from funcatron.store import changes, sql
+from funcatron.store import changes, gates, sql
 from funcatron.store.database import Database
 from funcatron.store.lease import is_held
 from funcatron.store.wakeup import wake
@@ -203,4 +203,6 @@ def _fail(connection: sqlite3.Connection, execution: str | None, deliveries: int
         "status": 500,
         "detail": f"{deliveries} workers ended, or gave it back, before they could start or finish it",
     }
-    connection.execute(*sql.update(changes.fail(time.time(), problem, "lost"), execution))
+    failed = connection.execute(*sql.update(changes.fail(time.time(), problem, "lost"), execution)).fetchone()
+    if failed is not None:
+        connection.execute(gates.LEAVE, {"id": execution})  # the sweep lets the next one through
