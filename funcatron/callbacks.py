@@ -13,10 +13,11 @@ import hashlib
 import hmac
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -33,19 +34,21 @@ LONGEST_WAIT = 86_400.0
 """Seconds; a receiver that asks for more patience (Retry-After) is asked again after these."""
 
 _EMBEDDING = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052): the last 32 bits are an IPv4 address
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA allocates of it; what is outside is special
 
 
-def deliverer(settings: Settings) -> Callable[..., None]:
+def deliverer(settings: Settings, tls: Callable[[], ssl.SSLContext] | None = None) -> Callable[..., None]:
     """Return the handler of ``funcatron.callbacks.deliver`` for these settings.
 
+    ``tls`` says whom to trust: certifi's authorities, or those that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names.
     Raises SettingsError where ``callback_secret`` cannot sign.
     """
     if settings.callback_secret:
         sign(settings.callback_secret, "", "", b"")
-    return partial(_deliver, settings)
+    return partial(_deliver, settings, cache(tls or httpx.create_ssl_context))  # reading authorities takes a while
 
 
-def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> None:
+def _deliver(settings: Settings, tls: Callable[[], ssl.SSLContext], body: Mapping[str, Any], context: Context) -> None:
     url = body["url"]
     address = resolve(url, allow_private=settings.callback_allow_private, hosts=settings.callback_hosts)
     content = base64.b64decode(body["base64"]) if "base64" in body else body.get("body", "").encode()
@@ -60,7 +63,8 @@ def _deliver(settings: Settings, body: Mapping[str, Any], context: Context) -> N
     }
     if settings.callback_secret:
         headers["webhook-signature"] = sign(settings.callback_secret, context.id, headers["webhook-timestamp"], content)
-    answer = _send(body["method"].upper(), url, address, headers, content)
+    verified: ssl.SSLContext | bool = tls() if urlsplit(url).scheme == "https" else False  # http: nothing to verify
+    answer = _send(body["method"].upper(), url, address, headers, content, verified)
     shown = without_password(url)
     if answer.status_code == 410:
         raise Problem(410, detail=f"{shown} answered 410 Gone; nothing more is sent there for this execution")
@@ -113,6 +117,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL_UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -122,15 +128,22 @@ def without_password(url: str) -> str:
     return url.replace(f"{head}{at}", "", 1) if at and tail else url
 
 
-def _send(method: str, url: str, address: str, headers: Mapping[str, str], content: bytes) -> httpx.Response:
-    """Send the request to ``address``, under the URL's own host name (Host, TLS server name); what the answer has
-    for a body is not read.
+def _send(
+    method: str,
+    url: str,
+    address: str,
+    headers: Mapping[str, str],
+    content: bytes,
+    verified: ssl.SSLContext | bool,
+) -> httpx.Response:
+    """Send the request to ``address``, under the URL's own host name (Host, TLS server name, the certificate's name);
+    what the answer has for a body is not read.
     """
     target = httpx.URL(url)
     request_headers = {**headers, "Host": target.netloc.decode()}
     try:
         with (
-            httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            httpx.Client(verify=verified, timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
             client.stream(
                 method,
                 target.copy_with(host=address),

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 from standardwebhooks.webhooks import Webhook
 
+from funcatron import callbacks
 from funcatron.callbacks import deliverer, is_public, resolve, sign, without_password
 from funcatron.errors import Problem, Retry, SettingsError
 from funcatron.invocation import Context, Invocation
@@ -86,10 +91,112 @@ def receiver(free_port: Callable[[], int]) -> Iterator[Receiver]:
     server.server_close()
 
 
-def deliver(settings: Settings, url: str, **members: Any) -> None:
+class Door:
+    """A TLS server for one name, which answers 204; ``asked`` has the server names that clients sent."""
+
+    def __init__(self, port: int, authority: trustme.CA, name: str) -> None:
+        self.asked: list[str | None] = []
+        self.received: list[bytes] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        context.sni_callback = lambda _, asked, __: self.asked.append(asked)
+        self._context = context
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self._listening.accept()
+                with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
+                    request = b""
+                    while not request.endswith(b"}"):
+                        request += connection.recv(65_536) or b"}"
+                    self.received.append(request)
+                    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of hook.example is on the loopback."""
+    real = socket.getaddrinfo
+
+    def found(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return real("127.0.0.1" if str(host).endswith("hook.example") else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_server(free_port: Callable[[], int], authority: trustme.CA) -> Iterator[tuple[int, Door]]:
+    port = free_port()
+    door = Door(port, authority, "hook.example")
+    yield port, door
+    door.close()
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def test_tls_is_for_the_name_though_an_address_is_called(
+    names: None, authority: trustme.CA, tls_server: tuple[int, Door]
+) -> None:
+    port, door = tls_server
+    deliver(LOCAL, f"https://hook.example:{port}/x", tls=lambda: trusting(authority))
+    assert door.asked == ["hook.example"]
+    assert f"\r\nHost: hook.example:{port}\r\n".encode() in door.received[0]
+
+
+@pytest.mark.parametrize("host", ["other.hook.example", "127.0.0.1"])
+def test_a_certificate_for_another_name_is_refused(
+    names: None, authority: trustme.CA, tls_server: tuple[int, Door], host: str
+) -> None:
+    port, door = tls_server
+    with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
+        deliver(LOCAL, f"https://{host}:{port}/", tls=lambda: trusting(authority))
+    assert door.received == []
+
+
+def test_a_certificate_of_nobody_we_know_is_refused(names: None, tls_server: tuple[int, Door]) -> None:
+    port, door = tls_server
+    with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
+        deliver(LOCAL, f"https://hook.example:{port}/")
+    assert door.received == []
+
+
+def test_a_receiver_that_says_nothing_is_tried_again(
+    free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "TIMEOUT", httpx.Timeout(0.1))
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(Retry, match="ReadTimeout"):
+        deliver(LOCAL, f"http://127.0.0.1:{port}/")
+
+
+def test_headers_without_an_end_are_tried_again(receiver: Receiver) -> None:
+    receiver.headers = {f"X-{n}": "y" * 1000 for n in range(200)}
+    with pytest.raises(Retry, match="RemoteProtocolError"):
+        deliver(LOCAL, receiver.url)
+
+
+def deliver(settings: Settings, url: str, tls: Callable[[], ssl.SSLContext] | None = None, **members: Any) -> None:
     body = {"url": url, "method": "post", "content_type": "application/json", "body": '{"ü":1}', **members}
     invocation = Invocation(id="exec-1", function="funcatron.callbacks.deliver", trigger="event", arguments={})
-    deliverer(settings)(body=body, context=Context(invocation, logging.getLogger("test")))
+    deliverer(settings, tls)(body=body, context=Context(invocation, logging.getLogger("test")))
 
 
 def test_a_result_is_posted(receiver: Receiver) -> None:
@@ -210,6 +317,11 @@ def test_private_addresses_are_refused(receiver: Receiver, host: str) -> None:
         ("224.0.0.1", False),
         ("255.255.255.255", False),
         ("::", False),
+        ("::7f00:1", False),
+        ("::ffff:0:7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("2001:0:7f00:1::", False),
+        ("fec0::1", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("ff02::1", False),
