@@ -60,6 +60,12 @@ class RabbitMQ:
             assert time.monotonic() < end, f"RabbitMQ does not start:\n{output_so_far}"
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The process id of the node."""
+        assert self._process is not None, "not started"
+        return self._beam(self._process.pid)
+
     def kill(self) -> None:
         """End the node as a power cut would."""
         self._signal(signal.SIGKILL)

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "described", "package_version", "package_versions", "pinned", "tool_version", "tree"]
+__all__ = [
+    "cpu_seconds",
+    "described",
+    "package_version",
+    "package_versions",
+    "pinned",
+    "pss_megabytes",
+    "tool_version",
+    "tree",
+]
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -41,6 +50,19 @@ def _own_cpu(pid: int) -> float:
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICK  # utime and stime: proc(5) counts them as 14 and 15
+
+
+def pss_megabytes(pid: int) -> float:
+    """Return the memory of a process and its descendants in MB (10^6 bytes), what they share counted once (PSS)."""
+    return sum(_own_pss(process) for process in tree(pid)) * 1024 / 1e6
+
+
+def _own_pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 @contextmanager

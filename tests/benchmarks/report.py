@@ -7,7 +7,7 @@ from math import isnan
 
 from tests.benchmarks.samples import Summary
 
-__all__ = ["by_case", "delivered", "started_after", "table"]
+__all__ = ["by_case", "delivered", "number", "started_after", "table"]
 
 Cell = Callable[[Summary], str]
 EMPTY = "-"
@@ -41,8 +41,8 @@ def by_case(summaries: Sequence[Summary], cases: Mapping[str, str], versions: Ma
 
 def ratio(summary: Summary) -> str:
     """Return the ratio to the baseline, and its extremes if there was more than one round."""
-    spread = f" [{_number(summary.lowest)}..{_number(summary.highest)}]" if summary.rounds > 1 else ""
-    return f"{_number(summary.ratio)}{spread}"
+    spread = f" [{number(summary.lowest)}..{number(summary.highest)}]" if summary.rounds > 1 else ""
+    return f"{number(summary.ratio)}{spread}"
 
 
 def microseconds(summary: Summary) -> str:
@@ -52,33 +52,35 @@ def microseconds(summary: Summary) -> str:
 
 def thousands(summary: Summary) -> str:
     """Return instructions."""
-    return f"{_number(summary.ratio)} ({summary.cpu:,.0f} k)"
+    return f"{number(summary.ratio)} ({summary.cpu:,.0f} k)"
 
 
 def delivered(summaries: Sequence[Summary], versions: Mapping[str, str], what: str) -> str:
     """Return the table of one delivery case: costs, ratios and rates."""
-    head = ["", f"CPU, us/{what}", f"broker's, us/{what}", "all CPU, ratio", f"{what}s/s", "rate, ratio", "p50, ms"]
+    columns: dict[str, Cell] = {
+        f"CPU, us/{what}": lambda summary: f"{summary.cpu:.0f}",
+        f"broker's, us/{what}": lambda summary: f"{summary.broker:.0f}" if summary.broker else EMPTY,
+        "all CPU, ratio": ratio,
+        f"{what}s/s": lambda summary: f"{summary.rate:,.0f}",
+        "rate, ratio": lambda summary: number(summary.rate_ratio),
+        "p50, ms": lambda summary: number(summary.p50),
+        "loop late by, ms": lambda summary: number(summary.lag),
+    }
+    if all(isnan(summary.p50) for summary in summaries):
+        del columns["p50, ms"]
+    if all(isnan(summary.lag) for summary in summaries):
+        del columns["loop late by, ms"]
     rows = [
-        [
-            _named(summary.subject, versions.get(summary.subject, "")),
-            f"{summary.cpu:.0f}",
-            f"{summary.broker:.0f}" if summary.broker else EMPTY,
-            ratio(summary),
-            f"{summary.rate:,.0f}",
-            _number(summary.rate_ratio),
-            _number(summary.p50),
-        ]
+        [_named(summary.subject, versions.get(summary.subject, "")), *(cell(summary) for cell in columns.values())]
         for summary in _in_order(summaries, versions)
     ]
-    if all(isnan(summary.p50) for summary in summaries):
-        head, rows = head[:-1], [row[:-1] for row in rows]
-    return table(head, rows)
+    return table(["", *columns], rows)
 
 
 def started_after(summaries: Sequence[Summary], versions: Mapping[str, str]) -> str:
     """Return the table of latencies from submit to start."""
     rows = [
-        [_named(s.subject, versions.get(s.subject, "")), _number(s.p50), _number(s.p99)]
+        [_named(s.subject, versions.get(s.subject, "")), number(s.p50), number(s.p99)]
         for s in _in_order(summaries, versions)
     ]
     return table(["", "p50, ms", "p99, ms"], rows)
@@ -93,7 +95,8 @@ def _named(subject: str, version: str) -> str:
     return f"{subject} ({version})" if version else subject
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a figure with two or three digits that count, or a dash for none."""
     if isnan(value):
         return EMPTY
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

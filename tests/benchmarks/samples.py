@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from statistics import median
 
-__all__ = ["Sample", "Summary", "summarise"]
+__all__ = ["Sample", "Summary", "over", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Sample:
     second.
 
     ``broker`` is what another process (a broker) spent per operation, on top of ``cpu``; ``p50`` and ``p99`` are
-    latencies in milliseconds.
+    latencies, ``lag`` is the longest time that an event loop was kept waiting, in milliseconds.
     """
 
     subject: str
@@ -27,6 +27,7 @@ class Sample:
     broker: float = 0.0
     p50: float = nan
     p99: float = nan
+    lag: float = nan
 
     @classmethod
     def taken(
@@ -41,10 +42,11 @@ class Sample:
         broker: float = 0.0,
         p50: float = nan,
         p99: float = nan,
+        lag: float = nan,
     ) -> Sample:
         """Return the sample of so many operations in so many seconds; ``cpu`` and ``broker`` are seconds for all."""
         micro = 1e6 / operations
-        return cls(subject, case, number, cpu * micro, operations / seconds, broker * micro, p50, p99)
+        return cls(subject, case, number, cpu * micro, operations / seconds, broker * micro, p50, p99, lag)
 
     @property
     def cost(self) -> float:
@@ -72,6 +74,7 @@ class Summary:
     rate_ratio: float
     p50: float
     p99: float
+    lag: float
 
 
 def summarise(samples: Iterable[Sample], baseline: str) -> list[Summary]:
@@ -87,7 +90,7 @@ def summarise(samples: Iterable[Sample], baseline: str) -> list[Summary]:
 
 def _summary(group: Sequence[Sample], baseline: dict[int, Sample]) -> Summary:
     pairs = [(sample, baseline[sample.number]) for sample in group if sample.number in baseline]
-    ratios = [_over(sample.cost, base.cost) for sample, base in pairs] or [nan]
+    ratios = [over(sample.cost, base.cost) for sample, base in pairs] or [nan]
     return Summary(
         subject=group[0].subject,
         case=group[0].case,
@@ -98,12 +101,13 @@ def _summary(group: Sequence[Sample], baseline: dict[int, Sample]) -> Summary:
         ratio=median(ratios),
         lowest=min(ratios),
         highest=max(ratios),
-        rate_ratio=median([_over(sample.rate, base.rate) for sample, base in pairs] or [nan]),
+        rate_ratio=median([over(sample.rate, base.rate) for sample, base in pairs] or [nan]),
         p50=median(sample.p50 for sample in group),
         p99=median(sample.p99 for sample in group),
+        lag=median(sample.lag for sample in group),
     )
 
 
-def _over(one: float, other: float) -> float:
+def over(one: float, other: float) -> float:
     """Divide; a round too short for the kernel's clock has no ratio."""
     return one / other if other else nan

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from math import isnan, nan
 
+from tests.benchmarks.delivery.goals import delivery_goals, goals_table
 from tests.benchmarks.report import by_case, delivered, ratio, started_after
 from tests.benchmarks.samples import Sample, summarise
-from tests.benchmarks.section import Section
+from tests.benchmarks.section import Goal, Section
 
 
 def sample(subject: str, number: int, cpu: float, *, broker: float = 0.0, rate: float = 100.0) -> Sample:
@@ -70,3 +71,27 @@ def test_a_section_is_json() -> None:
     assert str(section) == "## HTTP\n\nhow\n\n| a |"
     (figures,) = json.loads(json.dumps(section.to_json(), allow_nan=False))["figures"]
     assert (figures["subject"], figures["cpu"], figures["rate"]) == ("ours", None, 100.0)
+
+
+def test_a_goal_is_met_from_above_or_from_below() -> None:
+    assert [Goal("g", 3.0, measured).met for measured in (2.9, 3.0, 3.1, nan)] == [True, True, False, None]
+    assert [Goal("g", 3.0, measured, at_least=True).met for measured in (2.9, 3.0, 3.1)] == [False, True, True]
+
+
+def test_goals_compare_within_a_round_and_say_what_is_missing() -> None:
+    samples = [
+        Sample("funcatron, SQLite", "execute", 1, 10, 300),
+        Sample("funcatron, SQLite", "execute", 2, 100, 30),
+        Sample("Celery, Redis, solo", "execute", 1, 40, 100, broker=10),
+        Sample("Celery, Redis, solo", "execute", 2, 480, 20, broker=20),
+        Sample("funcatron, SQLite", "start", 1, nan, nan, p50=2.5),
+    ]
+    goals = delivery_goals(samples, 114.0, {"RabbitMQ": "it is not installed"})
+    measured = {goal.what: goal for goal in goals}
+    cpu = measured["embedded execute, record kept, over Celery, Redis, solo, results in Redis: all CPU"]
+    rate = measured["embedded execute, record kept, over Celery, Redis, solo, results in Redis: rate"]
+    assert (cpu.measured, cpu.met, rate.measured, rate.met) == (0.2, True, 2.25, False)
+    shown = goals_table(goals).splitlines()
+    assert any("at most 3 ms |  2.50 ms |" in line and "met" in line for line in shown)
+    assert all(goal.absent for goal in goals if "RabbitMQ" in goal.what)
+    assert sum("not measured: it is not installed" in line for line in shown) == 4

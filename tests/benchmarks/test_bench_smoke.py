@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.benchmarks.delivery.brokers import rabbitmq_missing, redis_missing
 from tests.benchmarks.http.instructions import installed
 from tests.benchmarks.http.peers import PEERS
 from tests.benchmarks.processes import ROOT, environment
@@ -45,14 +45,26 @@ def test_http(tmp_path: Path, required_in_ci: Callable[[str], NoReturn]) -> None
 
 def test_delivery(tmp_path: Path, required_in_ci: Callable[[str], NoReturn]) -> None:
     sections = run("delivery", tmp_path / "figures.json")["sections"]
-    assert set(sections) == {"accept", "execute", "start"}
-    subjects = {figure["subject"] for section in sections.values() for figure in section["figures"]}
-    assert "funcatron, SQLite" in subjects
-    if shutil.which("redis-server") is None:
-        assert "redis-server is not installed" in sections["accept"]["method"]
-        required_in_ci("redis-server is not installed")
-    assert {figure["subject"] for figure in sections["execute"]["figures"]} == {
+    assert set(sections) == {"accept", "execute", "start", "goals"}
+    subjects = {
+        key: {figure["subject"] for figure in sections[key]["figures"]} for key in ("accept", "execute", "start")
+    }
+    assert all("funcatron, SQLite" in found for found in subjects.values())
+    missing = {"Redis": redis_missing(), "RabbitMQ": rabbitmq_missing()}
+    for broker, why in missing.items():
+        if why is not None:
+            assert why in sections["accept"]["method"]
+            assert [goal["absent"] for goal in sections["goals"]["goals"] if broker in goal["what"]]
+            required_in_ci(why)
+    assert subjects["execute"] == {
         "funcatron, SQLite",
         "Celery, Redis, solo",
         "Celery, Redis, prefork 2",
+        "Celery, RabbitMQ, solo",
     }
+    assert subjects["accept"] == {
+        "funcatron, SQLite",
+        "funcatron, RabbitMQ",
+        *(f"Celery, {broker}, {way}" for broker in missing for way in ("apply_async", "to_thread(apply_async)")),
+    }
+    assert all(goal["measured"] is not None and goal["met"] is not None for goal in sections["goals"]["goals"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from statistics import quantiles
 from subprocess import Popen
 
-from tests.benchmarks.delivery.contestants import Contestant
+from tests.benchmarks.delivery.contestants import ACCEPT, EXECUTE, START, Contestant
 from tests.benchmarks.delivery.noop import marks, marks_written
 from tests.benchmarks.delivery.submit import WARM
 from tests.benchmarks.machine import cpu_seconds
@@ -20,16 +21,10 @@ from tests.benchmarks.processes import BenchmarkError, answer_of, python, starte
 from tests.benchmarks.samples import Sample
 from tests.benchmarks.section import Tell
 
-__all__ = ["ACCEPT", "EXECUTE", "START", "Sizes", "accept", "execute", "start"]
+__all__ = ["Sizes", "accept", "execute", "start"]
 
-ACCEPT, EXECUTE, START = "accept", "execute", "start"
 IN_FLIGHT = 64
 RATE = 100
-WAYS = {
-    "funcatron": "{}",
-    "celery-direct": "Celery, Redis, apply_async",
-    "celery-thread": "Celery, Redis, to_thread(apply_async)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +49,18 @@ class _Moment:
 
 def accept(contestants: Sequence[Contestant], sizes: Sizes, folder: Path, tell: Tell) -> list[Sample]:
     """Measure submits from an asyncio process, 64 in flight, each awaited until it is accepted."""
-    ways = {way: contestant for contestant in contestants for way in contestant.ways}
+    ways = {
+        title: (contestant, way)
+        for contestant in contestants
+        for way, title in contestant.ways.items()
+        if ACCEPT in contestant.cases
+    }
     samples = []
-    for number, way in _interleaved(list(ways), sizes.rounds):
-        tell(f"accept, round {number}: {way}")
-        contestant = ways[way]
-        place = _place(folder, f"{ACCEPT}-{way}-{number}")
+    for number, title in _interleaved(list(ways), sizes.rounds):
+        tell(f"accept, round {number}: {title}")
+        contestant, way = ways[title]
+        place = _place(folder, f"{ACCEPT}-{title}-{number}")
         said = _submit(contestant, way, sizes.submits, place, contestant.begin(place))
-        title = WAYS[way].format(contestant.title)
         samples.append(Sample.taken(title, ACCEPT, number, operations=sizes.submits, **said))
     return samples
 
@@ -69,7 +68,7 @@ def accept(contestants: Sequence[Contestant], sizes: Sizes, folder: Path, tell: 
 def execute(contestants: Sequence[Contestant], sizes: Sizes, folder: Path, tell: Tell) -> list[Sample]:
     """Measure one worker that empties a full queue, from the tenth part done to nineteen twentieths."""
     samples = []
-    by_title = {contestant.title: contestant for contestant in contestants}
+    by_title = {contestant.title: contestant for contestant in contestants if EXECUTE in contestant.cases}
     for number, title in _interleaved(list(by_title), sizes.rounds):
         tell(f"execute, round {number}: {title}")
         samples.append(_execute(by_title[title], sizes.executions, number, folder))
@@ -79,7 +78,7 @@ def execute(contestants: Sequence[Contestant], sizes: Sizes, folder: Path, tell:
 def start(contestants: Sequence[Contestant], sizes: Sizes, folder: Path, tell: Tell) -> list[Sample]:
     """Measure the time from submit to start with an idle worker, at an even pace."""
     samples = []
-    by_title = {contestant.title: contestant for contestant in contestants}
+    by_title = {contestant.title: contestant for contestant in contestants if START in contestant.cases}
     for number, title in _interleaved(list(by_title), sizes.rounds):
         tell(f"submit to start, round {number}: {title}")
         samples.append(_start(by_title[title], sizes.starts, number, folder))
@@ -91,7 +90,7 @@ def _interleaved(names: list[str], rounds: int) -> list[tuple[int, str]]:
 
 
 def _place(folder: Path, name: str) -> Path:
-    place = folder / name.replace(",", "").replace(" ", "-")
+    place = folder / re.sub(r"[^\w-]+", "-", name)
     place.mkdir()
     return place
 
@@ -106,7 +105,7 @@ def _submit(contestant: Contestant, way: str, count: int, place: Path, environme
 def _execute(contestant: Contestant, count: int, number: int, folder: Path) -> Sample:
     place = _place(folder, f"{EXECUTE}-{contestant.title}-{number}")
     environment = contestant.begin(place)
-    _submit(contestant, contestant.ways[0], count, place, environment)
+    _submit(contestant, next(iter(contestant.ways)), count, place, environment)
     everything = count + WARM
     with started(contestant.worker, folder=place, extra=environment) as worker:
         first = _moment_when(everything // 10, contestant, worker, place)
@@ -150,7 +149,7 @@ def _start(contestant: Contestant, count: int, number: int, folder: Path) -> Sam
 
 
 def _submit_at_pace(contestant: Contestant, count: int, place: Path, environment: dict[str, str]) -> list[int]:
-    way = contestant.ways[-1]
+    way = list(contestant.ways)[-1]
     command = python("tests.benchmarks.delivery.pace", way, str(count), str(RATE))
     submitted: list[int] = json.loads(answer_of(command, folder=place, extra=environment))
     return submitted

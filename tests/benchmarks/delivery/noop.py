@@ -13,10 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BODY", "MARKS", "Mark", "body", "marks", "marks_written", "noop"]
+__all__ = ["BODY", "BROKER", "MARKS", "RESULTS", "Mark", "body", "marks", "marks_written", "noop"]
 
 MARKS = "BENCHMARK_MARKS"
 """The environment variable that names the file."""
+BROKER = "BENCHMARK_BROKER"
+RESULTS = "BENCHMARK_RESULTS"
+"""The environment variables that tell Celery's processes the URLs."""
 
 _MARK = struct.Struct("<qq")
 BODY: Mapping[str, Any] = {

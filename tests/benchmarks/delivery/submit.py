@@ -2,7 +2,7 @@
 ``python -m tests.benchmarks.delivery.submit WAY COUNT IN_FLIGHT BROKER_PID``.
 
 WAY is one of WAYS. Writes one JSON object: seconds, cpu and broker (seconds of processor time of this process and of
-the broker's), p50 and p99 (ms until a submit is accepted).
+the broker's), p50 and p99 (ms until a submit is accepted), lag (ms that the event loop was late at most).
 """
 
 from __future__ import annotations
@@ -68,6 +68,31 @@ async def celery_thread() -> AsyncIterator[Submit]:
     yield submit
 
 
+class Lateness:
+    """How late the running event loop is, at most, until ``end``: a timer that is to ring every few milliseconds."""
+
+    EVERY = 0.005
+
+    def __init__(self) -> None:
+        self._most = 0.0
+        self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            due = time.perf_counter() + self.EVERY
+            try:
+                await asyncio.sleep(self.EVERY)
+            finally:  # cancelled while it is late, it is late all the same
+                self._most = max(self._most, time.perf_counter() - due)
+
+    async def end(self) -> float:
+        """Return the longest delay in seconds."""
+        await asyncio.sleep(0)  # what blocked until now is seen
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        return self._most
+
+
 WAYS = {"funcatron": funcatron, "celery-direct": celery_direct, "celery-thread": celery_thread}
 
 
@@ -76,13 +101,16 @@ async def submit_all(way: str, count: int, in_flight: int, broker: int) -> dict[
         for seq in range(-WARM, 0):
             await submit(seq)
         times: list[float] = []
+        late = Lateness()
         seqs = iter(range(count))
         before, cpu, broker_cpu = time.perf_counter(), time.process_time(), cpu_seconds(broker) if broker else 0.0
         await asyncio.gather(*(_submit_each(submit, seqs, times) for _ in range(in_flight)))
         seconds, cpu = time.perf_counter() - before, time.process_time() - cpu
+        lag = await late.end()
         broker_cpu = cpu_seconds(broker) - broker_cpu if broker else 0.0
     cuts = quantiles(times, n=100)
-    return {"seconds": seconds, "cpu": cpu, "broker": broker_cpu, "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
+    answered = {"p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3, "lag": lag * 1e3}
+    return {"seconds": seconds, "cpu": cpu, "broker": broker_cpu, **answered}
 
 
 async def _submit_each(submit: Submit, seqs: Iterator[int], times: list[float]) -> None:
