@@ -323,7 +323,7 @@ class Funcatron:
         self, function: Function, event: CloudEvent, trigger: str, mapping: Mapping[str, Any]
     ) -> Execution:
         arguments = function.binder.map_event(event, mapping)
-        record = self._record_for(function, arguments, trigger, None, None, event.to_json())
+        record = self._record_for(function, arguments, trigger, None, None, event.to_record(arguments))
         ordered = function.extension.ordering == "subject" and event.subject is not None
         return msgspec.structs.replace(
             record,

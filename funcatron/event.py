@@ -7,7 +7,7 @@ Source: CloudEvents specification 1.0.2, its JSON event format, HTTP and AMQP pr
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 PREFIXES = ("ce-", "cloudevents:", "cloudevents_")
 """How a binary event's attributes are spelled in headers: HTTP, AMQP 1.0, and AMQP brokers that refuse colons."""
+
+SAME = "$data"
+"""In an event on record: the argument that has its data. No attribute is spelled so (section 3.1)."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _OPTIONAL = ("subject", "time", "datacontenttype", "dataschema")
@@ -90,6 +93,21 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
         elif self.data is not None:
             event["data"] = self.data
         return {**self.extensions, **event}
+
+    def to_record(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the form that a record keeps beside the ``arguments`` made of the event: as ``to_json``, but data that
+        are one of them are not written twice.
+        """
+        same = None if self.data is None else next((n for n, value in arguments.items() if value is self.data), None)
+        event = (self if same is None else msgspec.structs.replace(self, data=None)).to_json()
+        event.pop(SAME, None)
+        return event if same is None else {**event, SAME: same}
+
+    @classmethod
+    def from_record(cls, kept: Mapping[str, Any], arguments: Callable[[], Mapping[str, Any]]) -> CloudEvent:
+        """Read what ``to_record`` made; ``arguments`` gives those of the record. Raises InvalidInput."""
+        event = cls.from_json({name: value for name, value in kept.items() if name != SAME})
+        return event if SAME not in kept else msgspec.structs.replace(event, data=arguments().get(kept[SAME]))
 
 
 def now() -> str:

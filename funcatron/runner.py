@@ -198,6 +198,8 @@ class Runner:
         principal = None if execution.principal is None else msgspec.convert(execution.principal, Principal)
         left = None if execution.deadline is None else execution.deadline - time.time()
 
+        own = partial(decode_input, execution.input)  # anew: what a handler does to its body is not seen in the event
+
         def progress(done: int, total: int | None, note: str | None) -> None:
             try:
                 self._store.progress(execution.id, execution.attempt, Progress(done, total, note))
@@ -209,7 +211,7 @@ class Runner:
             function=execution.function,
             trigger=execution.trigger,
             arguments=arguments,
-            event=None if execution.event is None else CloudEvent.from_json(execution.event),
+            event=None if execution.event is None else CloudEvent.from_record(execution.event, own),
             attempt=execution.attempt,
             deadline=None if left is None else time.monotonic() + left,
             headers=execution.headers,

@@ -328,6 +328,23 @@ async def test_an_event_is_given_to_who_wants_it() -> None:
     assert after.result.body == ["s", {"n": 1}, "e-1"]
 
 
+@pytest.mark.parametrize("data", [{"n": 1, "text": "x" * 900}, b"x" * 900, "x" * 900])
+async def test_the_data_of_an_event_are_kept_once(data: Any) -> None:
+    seen = []
+
+    def handler(body: Any, event: CloudEvent) -> None:
+        seen.append((dict(body) if isinstance(body, dict) else body, event.extensions))
+        if isinstance(body, dict):
+            body.clear()
+        seen.append(event.data)
+
+    one = app(handler, settings={"max_message": 1500}, requestBody={"content": {"*/*": {}}}, extension=ORDER_EVENTS)
+    (record,) = await one.apublish(event(data=data, extensions={"$data": "other", "own": "1"}))
+    assert "data" not in (record.event or {})
+    await one.dispatcher.run_all(one)  # type: ignore[attr-defined]
+    assert seen == [(data, {"own": "1"}), data]
+
+
 async def test_the_same_event_makes_one_execution() -> None:
     one = app(lambda body: None, extension=ORDER_EVENTS, **ORDERS)
     (first,) = one.publish(event())
