@@ -157,6 +157,9 @@ def _complaint(value: Any, test: Callable[[Any], str | None], error: BaseExcepti
 def _first(value: Any, at: str, test: Callable[[Any], str | None]) -> str | None:
     if isinstance(value, Mapping):
         members: Iterable[tuple[Any, Any]] = value.items()
+        for key in value:
+            if test is _unserialisable and not isinstance(key, (str, int)) and test({key: None}) is not None:
+                return f"{at or 'the value'}: {key!r} ({type(key).__name__}) cannot be a key of a JSON object"
     elif isinstance(value, (list, tuple)):
         members = enumerate(value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

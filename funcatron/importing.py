@@ -12,7 +12,11 @@ from typing import Any
 from funcatron.errors import FuncatronError, Mistake
 from funcatron.spec.document import Document
 
-__all__ = ["defined_schemes", "import_handler", "make_importable", "security_mistakes"]
+__all__ = ["HandlerMissing", "defined_schemes", "import_handler", "make_importable", "security_mistakes"]
+
+
+class HandlerMissing(FuncatronError):
+    """There is nothing of this name; what is there and cannot be imported is another error."""
 
 
 def make_importable(document: Document) -> None:
@@ -45,12 +49,12 @@ def import_handler(target: str, folder: Path | None = None) -> Any:
             raise FuncatronError(f"{target} cannot be imported: {hidden} is hidden by {where}; rename one of them")
         for depth, part in enumerate(parts[split:], split):
             if not hasattr(found, part):
-                raise FuncatronError(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
+                raise HandlerMissing(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
             found = getattr(found, part)
         return found
     if len(parts) == 1:
-        raise FuncatronError(f"{target!r} names no module: write package.module.function, or give handlers")
-    raise FuncatronError(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
+        raise HandlerMissing(f"{target!r} names no module: write package.module.function, or give handlers")
+    raise HandlerMissing(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
 
 
 def _hidden(imported: ModuleType, folder: Path | None) -> Path | None:

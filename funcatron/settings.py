@@ -21,6 +21,7 @@ from funcatron.errors import SettingsError
 __all__ = ["Settings", "load_settings"]
 
 PREFIX = "FUNCATRON_"
+ENVIRONMENT = "the environment"
 SECRETS = frozenset({"control_token", "callback_secret"})
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
@@ -129,7 +130,7 @@ def _sources(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path)
     return [
         ("pyproject.toml [tool.funcatron]", pyproject),
         ("funcatron.toml", own),
-        ("the environment", variables),
+        (ENVIRONMENT, variables),
         ("the command line", options),
     ]
 
@@ -160,7 +161,8 @@ def _convert(source: str, name: str, value: Any) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         said = "not what it should be" if name in SECRETS else repr(value)
-        raise SettingsError(f"{source}: {name} is {said}: {error}") from None
+        spelled = PREFIX + name.upper() if source == ENVIRONMENT else name
+        raise SettingsError(f"{source}: {spelled} is {said}: {error}") from None
 
 
 def _without_password(value: Any) -> Any:

@@ -56,7 +56,8 @@ def mode(function: Function) -> str:
     limits = [] if extension.concurrency is None else [f"{extension.concurrency} at a time"]
     if extension.ordering is not None:
         limits.append(f"in order of {extension.ordering}")
-    return f"{extension.mode} ({', '.join(limits)})" if limits else extension.mode
+    said = function.operation.mode
+    return f"{said} ({', '.join(limits)})" if limits else said
 
 
 def trigger_line(kind: str, settings: Mapping[str, Any]) -> str:
@@ -74,7 +75,7 @@ def _as_json(function: Function) -> dict[str, Any]:
         "method": operation.method.upper() if operation.route is not None else None,
         "route": operation.route,
         "summary": operation.summary,
-        "mode": extension.mode,
+        "mode": operation.mode,
         "queue": extension.queue,
         "timeout": extension.timeout,
         "concurrency": extension.concurrency,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from funcatron.cli.sample import sample
 from funcatron.errors import FuncatronError
-from funcatron.importing import import_handler
+from funcatron.importing import HandlerMissing, import_handler
 from funcatron.spec.document import Document
 from funcatron.spec.operation import Operation
 from funcatron.types import Handler
@@ -18,7 +18,10 @@ MockMode = Literal["all", "missing"]
 
 
 def mock_handlers(documents: Iterable[Document], mode: MockMode) -> Callable[[str], Handler | None]:
-    """Return ``handlers`` for Funcatron: a mock for every operation, or for those whose handler cannot be imported."""
+    """Return ``handlers`` for Funcatron: a mock for every operation, or for those that have no handler yet.
+
+    A handler that is there and cannot be imported is a mistake, and told as one.
+    """
     operations = {operation.name: operation for document in documents for operation in document.operations}
 
     def handlers(name: str) -> Handler | None:
@@ -33,8 +36,10 @@ def mock_handlers(documents: Iterable[Document], mode: MockMode) -> Callable[[st
 def _is_there(target: str | None) -> bool:
     try:
         return target is not None and import_handler(target) is not None
-    except FuncatronError:
+    except HandlerMissing:
         return False
+    except FuncatronError:
+        return True
 
 
 def _mock(operation: Operation) -> Handler:
@@ -68,10 +73,18 @@ def _body(document: Document, response: Mapping[str, Any]) -> Any:
             return media["example"]
         for example in media.get("examples", {}).values():
             return _followed(document, example).get("value")
-        return sample(document, media["schema"]) if "schema" in media else None
+        return _made_up(document, media)
     for example in response.get("examples", {}).values():
         return example
-    return sample(document, response["schema"]) if "schema" in response else None
+    return _made_up(document, response)
+
+
+def _made_up(document: Document, described: Mapping[str, Any]) -> Any:
+    """Return a value of the schema; where that takes anything an empty object, since None is no content at all."""
+    if "schema" not in described:
+        return None
+    value = sample(document, described["schema"])
+    return {} if value is None else value
 
 
 def _followed(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,13 @@ from funcatron.spec.document import Document
 __all__ = ["sample"]
 
 DEEPEST = 8
+KINDS = {
+    **dict.fromkeys(("properties", "required", "additionalProperties", "minProperties", "maxProperties"), "object"),
+    **dict.fromkeys(("items", "minItems", "maxItems", "uniqueItems"), "array"),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), "number"),
+    **dict.fromkeys(("format", "minLength", "maxLength", "pattern"), "string"),
+}
+"""What a schema without ``type`` is about, by its keywords."""
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 STRINGS = {
     "date": "2026-01-31",
@@ -52,11 +59,14 @@ def _of_type(document: Document, schema: Mapping[str, Any], depth: int) -> Any:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((name for name in kind if name != "null"), None)
-    if kind == "object" or "properties" in schema:
+    kind = kind or next((KINDS[keyword] for keyword in schema if keyword in KINDS), None)
+    if kind == "object":
+        required = schema.get("required", ())
+        named = {**{key: {"type": "string"} for key in required}, **schema.get("properties", {})}
         return {
             name: sample(document, part, depth + 1)
-            for name, part in schema.get("properties", {}).items()
-            if not part.get("writeOnly") and (depth < DEEPEST // 2 or name in schema.get("required", ()))
+            for name, part in named.items()
+            if not part.get("writeOnly") and (depth < DEEPEST // 2 or name in required)
         }
     if kind == "array":
         length = min(max(1, schema.get("minItems", 1)), schema.get("maxItems", math.inf))

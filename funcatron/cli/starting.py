@@ -26,15 +26,17 @@ def serve(app: Funcatron, part: Part) -> int:
         from funcatron.http import refuse_public
 
         refuse_public(settings.host, settings)
-    print_table(COLUMNS, rows(app.registry))
-    click.echo()
+
+    def start() -> None:
+        print_table(COLUMNS, rows(app.registry))
+        click.echo()
 
     def ready(urls: Sequence[str]) -> None:
         for name, value in summary(app, part, urls):
             click.echo(f"{name:<12}{value}")
         click.echo("Ctrl-C ends it.")
 
-    roles = plugins.load("funcatron.workers", "celery")(app, on_ready=ready)
+    roles = plugins.load("funcatron.workers", "celery")(app, on_start=start, on_ready=ready)
     code: int = getattr(roles, part)()
     return code
 

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from funcatron.binding import find_media
 from funcatron.errors import Problem
-from funcatron.http.content import media_parameter, read_json
+from funcatron.http.content import UnknownCharset, media_parameter, read_json
 from funcatron.http.forms import MultipartForm, UrlencodedForm
 from funcatron.http.shapes import shape_of
 from funcatron.http.stream import RequestStream
@@ -51,7 +51,8 @@ class BodyReader:
         """Return the body. Raises InvalidInput for what cannot be decoded, Problem 413 and 415."""
         content_type = headers.get("content-type") or self._assumed
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise self._unsupported(f"the Content-Encoding {headers['content-encoding']!r} is not understood")
+            detail = f"the Content-Encoding {headers['content-encoding']!r} is not understood"
+            raise Problem(415, detail=detail, headers={"Accept-Encoding": "identity"})
         key = None if content_type is None else find_media(self._content, content_type)
         if content_type is None or key is None:
             return await self._refuse(stream, content_type)
@@ -59,7 +60,10 @@ class BodyReader:
         reader = self._readers.get((key, kind))
         if reader is None:
             reader = self._readers[key, kind] = self._reader(self._content[key], kind)
-        value, files = await reader(stream, content_type)
+        try:
+            value, files = await reader(stream, content_type)
+        except UnknownCharset as error:
+            raise self._unsupported(str(error)) from None
         return ReadBody(value, _bare(content_type), files)
 
     async def _refuse(self, stream: RequestStream, content_type: str | None) -> ReadBody:

@@ -8,17 +8,21 @@ from typing import Any
 import msgspec
 
 from funcatron.codec import decode_json
-from funcatron.errors import InvalidInput, Problem, Violation
+from funcatron.errors import InvalidInput, Violation
 
-__all__ = ["media_parameter", "read_json"]
+__all__ = ["UnknownCharset", "media_parameter", "read_json"]
 
 _BOM = codecs.BOM_UTF8
+
+
+class UnknownCharset(LookupError):
+    """The text is in a charset that nobody here knows."""
 
 
 def read_json(content: bytes, pointer: str, charset: str | None = None) -> Any:
     """Return the value of a JSON text (RFC 8259); integers stay exact.
 
-    Raises InvalidInput at ``pointer`` for what is no JSON or no UTF-8, Problem 415 for a charset that nobody knows.
+    Raises InvalidInput at ``pointer`` for what is no JSON or no UTF-8, and UnknownCharset.
     """
     if charset is not None and charset.lower() not in ("utf-8", "utf8", "us-ascii"):
         content = _transcode(content, pointer, charset)
@@ -37,7 +41,7 @@ def _transcode(content: bytes, pointer: str, charset: str) -> bytes:
     try:
         return content.decode(charset).encode()
     except LookupError:
-        raise Problem(415, detail=f"the charset {charset!r} is unknown; send UTF-8") from None
+        raise UnknownCharset(f"the charset {charset!r} is unknown; send UTF-8") from None
     except UnicodeError as error:
         raise InvalidInput([Violation(pointer, f"is not {charset}: {error}")]) from None
 

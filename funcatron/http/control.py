@@ -252,7 +252,7 @@ def _describe(function: Function, triggers: list[dict[str, str]]) -> dict[str, A
         "tags": list(operation.tags),
         "method": operation.method,
         "route": operation.route,
-        "mode": operation.extension.mode,
+        "mode": operation.mode,
         "queue": operation.extension.queue,
         "timeout": operation.extension.timeout,
         "async_timeout": operation.extension.async_timeout,

@@ -136,6 +136,11 @@ class Operation:
     summary: str = ""
     tags: tuple[str, ...] = ()
 
+    @property
+    def mode(self) -> Literal["sync", "async"]:
+        """How a call is answered where the caller does not say: what only events call runs later."""
+        return "async" if self.route is None else self.extension.mode
+
     def reply(self, status: int) -> Reply | None:
         """Return the response that describes this status: exact, then its range (``2XX``), then ``default``."""
         for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):

@@ -31,6 +31,7 @@ _CONSTANTS: dict[str, Any] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_INDENT = re.compile(r"[ \t]*")
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _BASED = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
@@ -80,9 +81,11 @@ def _compose(text: str) -> yaml.Node | None:
         finally:
             composer.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        line = _clamped(error.problem_mark or error.context_mark, text)
         told = ", ".join(part for part in (error.context, error.problem) if part)
-        raise Flaws([Flaw(_clamped(mark, text), (), f"not valid YAML: {told}")]) from None
+        if line is not None and "\t" in (_INDENT.match(text.split("\n")[line - 1]) or [""])[0]:
+            told = "a tab indents the line; YAML takes spaces alone"
+        raise Flaws([Flaw(line, (), f"not valid YAML: {told}")]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else None
         raise Flaws([Flaw(line, (), f"not valid YAML: {error.reason}")]) from None

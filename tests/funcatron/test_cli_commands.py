@@ -160,7 +160,7 @@ def test_functions_as_a_table(run: Run) -> None:
         ],
         ["things.text", "GET", "/v1/text", "sync", "things.text"],
         [
-            *("things.counted", "(events", "only)", "sync", "(2", "at", "a", "time,", "in", "order", "of", "subject)"),
+            *("things.counted", "(events", "only)", "async", "(2", "at", "a", "time,", "in", "order", "of", "subject)"),
             *("event", "com.example.counted", "things.counted"),
         ],
     ]
@@ -172,7 +172,7 @@ def test_functions_as_json(run: Run) -> None:
     assert by_name["things.change"]["route"] == "/v1/things/{thingId}"
     assert by_name["things.change"]["mode"] == "async"
     assert by_name["things.change"]["triggers"][0]["schedule"]["cron"] == "0 5 * * *"
-    assert by_name["things.counted"]["route"] is None
+    assert (by_name["things.counted"]["route"], by_name["things.counted"]["mode"]) == (None, "async")
     assert (by_name["things.counted"]["concurrency"], by_name["things.counted"]["ordering"]) == (2, "subject")
     assert (by_name["things.show"]["concurrency"], by_name["things.show"]["ordering"]) == (None, None)
 

@@ -10,6 +10,7 @@ import pytest
 from funcatron.app import Funcatron
 from funcatron.cli.mock import MockMode, mock_handlers
 from funcatron.cli.sample import sample
+from funcatron.errors import SpecError
 from funcatron.settings import Settings
 from funcatron.spec.document import load
 
@@ -84,9 +85,36 @@ def test_missing_mocks_what_is_not_there() -> None:
     assert answer(document({"200": json_of({"schema": THING})}), "missing")[1] == {"id": 7}
 
 
+def test_missing_tells_of_handlers_that_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mocked_module.py").write_text("def show( return\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SpecError, match=r"mocked_module\.show cannot be imported: SyntaxError"):
+        answer(document({"200": json_of({"schema": THING})}), "missing")
+
+
+def test_missing_mocks_a_function_that_its_module_does_not_have_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mocked_module.py").write_text("def other(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert answer(document({"200": json_of({"schema": THING})}), "missing")[1] == {"id": 7}
+    finally:
+        sys.modules.pop("mocked_module", None)
+
+
+@pytest.mark.parametrize("schema", [{}, {"not": {"type": "string"}}, {"description": "anything"}])
+def test_a_schema_that_takes_anything_is_answered_with_something(schema: dict[str, Any]) -> None:
+    assert answer(document({"200": json_of({"schema": schema})}))[:2] == (200, {})
+
+
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
+        ({"items": {"const": 1}}, [1]),
+        ({"minimum": 3}, 3),
+        ({"format": "date"}, "2026-01-31"),
+        ({"required": ["a"], "additionalProperties": {"type": "string"}}, {"a": "string"}),
         ({}, None),
         ({"type": "string"}, "string"),
         ({"type": "string", "minLength": 8}, "stringxx"),

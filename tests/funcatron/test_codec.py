@@ -133,6 +133,8 @@ def test_integers_of_any_size_are_exact(value: int) -> None:
         ([2**70, "\ud800"], "/1: the string has a lone surrogate, which is no valid Unicode"),
         ([2**70, b""], "/1: bytes does not serialise as JSON"),
         ({2**70: 1, "a": object()}, "/a: object does not serialise as JSON"),
+        ({(1, 2): 3}, "the value: (1, 2) (tuple) cannot be a key of a JSON object"),
+        ({"a": [{b"x": 1}]}, "/a/0: b'x' (bytes) cannot be a key of a JSON object"),
     ],
 )
 def test_what_does_not_serialise_is_named(value: Any, said: str) -> None:

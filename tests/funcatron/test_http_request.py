@@ -269,7 +269,15 @@ async def test_other_media_types_are_415(accepted: dict[str, Any], content_type:
 async def test_a_compressed_body_is_415() -> None:
     with pytest.raises(Problem) as caught:
         await decode(decoder(body=JSON_BODY), headers=[*JSON_HEADER, ("Content-Encoding", "gzip")], chunks=[b"x"])
-    assert caught.value.status == 415
+    assert (caught.value.status, caught.value.headers) == (415, {"Accept-Encoding": "identity"})
+
+
+async def test_an_unknown_charset_is_415_and_says_what_is_accepted() -> None:
+    with pytest.raises(Problem, match="the charset 'klingon' is unknown; send UTF-8") as caught:
+        await decode(
+            decoder(body=JSON_BODY), headers=[("Content-Type", "application/json; charset=klingon")], chunks=[b"{}"]
+        )
+    assert (caught.value.status, caught.value.headers) == (415, {"Accept": "application/json"})
 
 
 @pytest.mark.parametrize(

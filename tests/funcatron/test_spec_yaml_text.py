@@ -80,8 +80,9 @@ def test_every_duplicate_key_is_named_with_its_line() -> None:
     ("text", "line", "message"),
     [
         ("a: b: c", 1, "mapping values are not allowed"),
-        ("a: 1\n\tb: 2", 2, "found a tab character"),
+        ("a: 1\n\tb: 2", 2, "not valid YAML: a tab indents the line; YAML takes spaces alone"),
         ("a: [1,\nb: 2", 2, "not valid YAML"),
+        ("a:\n  b: 1\n \tc: 1", 3, "not valid YAML: a tab indents the line; YAML takes spaces alone"),
         ("a: *nobody", 1, "undefined alias"),
         ("a: 1\n---\nb: 2", 2, "but found another document"),
         ("a: 1\nb: \x07", 2, "not valid YAML"),

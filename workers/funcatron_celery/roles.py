@@ -29,12 +29,20 @@ class CeleryRoles:
     """Runs an application as processes; each method serves until SIGTERM or Ctrl-C and returns the exit code.
 
     ``funcatron`` is bound to its handlers here, before anything is forked, so mistakes are raised (SpecError) and its
-    code is in memory once. ``on_ready`` is called when every process serves, with the URLs that HTTP is served at.
+    code is in memory once. ``on_start`` is called when nothing is in the way of the processes any more, ``on_ready``
+    when every one serves, with the URLs that HTTP is served at.
     """
 
-    def __init__(self, funcatron: Funcatron, *, on_ready: Callable[[Sequence[str]], None] = lambda urls: None) -> None:
+    def __init__(
+        self,
+        funcatron: Funcatron,
+        *,
+        on_start: Callable[[], None] = lambda: None,
+        on_ready: Callable[[Sequence[str]], None] = lambda urls: None,
+    ) -> None:
         self._funcatron = funcatron
         self._settings = funcatron.settings
+        self._on_start = on_start
         self._on_ready = on_ready
 
     def run(self) -> int:
@@ -63,6 +71,7 @@ class CeleryRoles:
             if url.startswith("sqlite:"):
                 check_writable(path_of(url))
         _ = self._funcatron.registry
+        self._on_start()
         _preload(roles)
         urls = [_url(listening) for listening in sockets]
         supervisor = Supervisor(
