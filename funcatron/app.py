@@ -154,7 +154,7 @@ class Funcatron:
             registry=self.registry,
             store=self.store,
             invoker=self.invoker,
-            alive=self.alive,
+            alive=self.store.alive,
             ended=Endings(self.registry, self.dispatcher).after,
             publish=self.dispatcher.republish,
             redacted=self.settings.redact,
@@ -164,11 +164,6 @@ class Funcatron:
     def triggers(self) -> list[BoundTrigger]:
         """Every trigger of every function, none of them started."""
         return bound_triggers(self.registry, self.settings)
-
-    def alive(self, worker: str) -> bool:
-        """Return whether the worker of this id still lives, as far as the store can tell (unknown counts as alive)."""
-        lives: Callable[[str], bool] | None = getattr(self.store, "alive", None)
-        return True if lives is None else lives(worker)
 
     async def start(self) -> None:
         """Bind handlers, open store and broker. Safe to call twice."""

@@ -15,7 +15,7 @@ from funcatron.event import CloudEvent
 from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, StoredResult
 from funcatron.invocation import Invocation, Result
 
-__all__ = ["Dispatcher", "ExecutionStore", "Middleware", "Trigger"]
+__all__ = ["Dispatcher", "ExecutionStore", "Lease", "Middleware", "Trigger"]
 
 CallNext: TypeAlias = Callable[[Invocation], Awaitable[Result]]
 Middleware: TypeAlias = Callable[[CallNext, Invocation], Awaitable[Result]]
@@ -81,11 +81,32 @@ class Message:
     due_at: float | None = None
 
 
+class Lease(Protocol):
+    """The proof that a process lives, for all who share its store: as long as it is held, or the process dies."""
+
+    @property
+    def id(self) -> str:
+        """The id that it runs executions under; no other process ever has it."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds it: not after ``release``, nor in a forked child."""
+
+    def release(self) -> None:
+        """Give it up: nothing runs under this id any more."""
+
+
 class ExecutionStore(Protocol):
     """Where executions are kept. Every method may raise Unavailable; then nothing of the call took effect."""
 
     carries_messages: bool
     """True where the store's file is the queue too: ``create`` then makes record and message in one transaction."""
+
+    def lease(self) -> Lease:
+        """Take a new id for this process, which is given to ``start`` as ``worker``."""
+
+    def alive(self, worker: str) -> bool:
+        """Tell whether the process that took this id lives, on whatever machine; True where nothing is known of it."""
 
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert the records, all or none; True for each that is new.

@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     concurrency: Positive = 1  # per worker process, where the pool has any
     broker: str | None = None  # sqlite:///FILE, amqp://, redis://; default: the store's file
     result_backend: str | None = None  # Celery's own, for Celery clients that wait for results; default: none
-    store: str | None = None  # sqlite:///FILE; default: <data_dir>/funcatron.db
+    store: str | None = None  # sqlite:///FILE, postgresql://; default: <data_dir>/funcatron.db
     data_dir: str = ".funcatron"
     durability: Literal["normal", "strict"] = "normal"
     queues: tuple[str, ...] = ()  # queues a worker consumes; empty: those of its functions
@@ -166,4 +166,6 @@ def _convert(source: str, name: str, value: Any) -> Any:
 
 
 def _without_password(value: Any) -> Any:
-    return re.sub(r"://[^@/]*@", "://...@", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"([?&]password=)[^&]*", r"\1...", re.sub(r"://[^@/]*@", "://...@", value))

@@ -28,7 +28,7 @@ HELP: Mapping[str, str] = {
     "concurrency": "Executions at a time in each worker, where its pool can.",
     "queues": "Queues to consume, with commas; default: those of the functions.",
     "broker": "Where messages go: sqlite:///FILE, amqp://..., redis://...; default: the store's file.",
-    "store": "Where executions are kept: sqlite:///FILE; default: funcatron.db in the data dir.",
+    "store": "Where executions are kept: sqlite:///FILE, postgresql://...; default: funcatron.db in the data dir.",
     "data_dir": "Folder for what the embedded broker and store write.",
     "durability": "strict refuses a broker that can lose messages.",
     "cloud": "Entry of clouds.yaml.",

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from funcatron.errors import SettingsError, Unavailable
 
-__all__ = ["Lease", "held", "is_held"]
+__all__ = ["Lease", "held", "is_held", "new_owner"]
 
 WAKE_SUFFIX = ".wake"
 """What the wake-up socket of a lease's owner is named after the id (``funcatron.store.wakeup``)."""
@@ -62,7 +62,7 @@ class Lease:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 while True:
-                    lease_id = f"{_hostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+                    lease_id = new_owner()
                     with contextlib.suppress(FileNotFoundError):  # swept away before it was locked: make another
                         lease = cls(folder, lease_id, _locked_file(folder / lease_id))
                         break
@@ -95,6 +95,11 @@ class Lease:
 
     def __repr__(self) -> str:
         return f"<Lease {self.id} {'held' if self.held else 'released'}>"
+
+
+def new_owner() -> str:
+    """Return an id for this process, ``<host>-<pid>-<random>``; each call gives another."""
+    return f"{_hostname()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def is_held(folder: str | Path, lease_id: str) -> bool:

@@ -27,10 +27,23 @@ from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes
 from funcatron.store.changes import Change
 from funcatron.store.gates import PATIENCE
+from funcatron.store.lease import new_owner
 
 __all__ = ["MemoryStore"]
 
 Executions: TypeAlias = list[Execution]  # "list" is a method below
+
+
+class Here:
+    """The lease of the one process that has a MemoryStore."""
+
+    def __init__(self) -> None:
+        self.id = new_owner()
+        self.held = True
+
+    def release(self) -> None:
+        """Give it up."""
+        self.held = False
 
 
 class MemoryStore:
@@ -50,6 +63,14 @@ class MemoryStore:
 
     def carry(self, message_of: Callable[[Execution], Message]) -> None:
         """No messages are carried here."""
+
+    def lease(self) -> Here:
+        """Take an id."""
+        return Here()
+
+    def alive(self, worker: str) -> bool:
+        """Say True: who shares this store shares its process."""
+        return True
 
     def create(self, executions: Sequence[Execution], messages: Sequence[Message] = ()) -> list[bool]:
         """Insert the records; True for each that is new."""

@@ -9,6 +9,7 @@ text columns, times are seconds since the epoch. Only names of columns are put t
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
@@ -22,10 +23,34 @@ from funcatron.store.changes import Change
 
 __all__ = ["COLUMNS", "from_row", "page", "to_row", "update"]
 
+_encode = msgspec.json.Encoder().encode
+
+
+def _text(value: Any) -> str:
+    """Return JSON. Lone surrogates, which UTF-8 does not have, are escaped; then all is that is not ASCII."""
+    try:
+        return _encode(value).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value))
+
+
+def _decoder(kind: Any) -> Callable[[str], Any]:
+    """Return what reads the JSON that ``_text`` made of a value of this type."""
+    fast = msgspec.json.Decoder(kind).decode
+
+    def decode(text: str) -> Any:
+        try:
+            return fast(text)
+        except msgspec.DecodeError:  # lone surrogates
+            return msgspec.convert(json.loads(text), kind)
+
+    return decode
+
+
 _JSON: Final[dict[str, Callable[[str], Any]]] = {
-    **{name: msgspec.json.Decoder().decode for name in ("input", "event", "headers", "problem", "principal")},
-    "result": msgspec.json.Decoder(StoredResult).decode,
-    "progress": msgspec.json.Decoder(Progress).decode,
+    **{name: _decoder(Any) for name in ("input", "event", "headers", "problem", "principal")},
+    "result": _decoder(StoredResult),
+    "progress": _decoder(Progress),
 }
 _FIELDS: Final = Execution.__struct_fields__
 COLUMNS: Final = (*_FIELDS, "principal_id", "published_at")
@@ -33,7 +58,6 @@ COLUMNS: Final = (*_FIELDS, "principal_id", "published_at")
 
 _SELECTED = ", ".join(_FIELDS)
 _DECODED: Final = tuple((index, _JSON[name]) for index, name in enumerate(_FIELDS) if name in _JSON)
-_encode = msgspec.json.Encoder().encode
 
 GET: Final = f"select {_SELECTED} from execution where id = :id"
 FIND_EVENT: Final = (
@@ -60,15 +84,16 @@ RELEASED: Final = f"delete from idempotency where {_KEY} and execution_id = :exe
 FORGOTTEN: Final = "delete from idempotency where expires_at <= :now"
 RUNNING: Final = f"select {_SELECTED} from execution where state = 'running'"
 COUNTS: Final = "select state, count(*) from execution group by state"
-_WITHOUT_MESSAGE = " and not exists (select 1 from message where message.execution = execution.id)"
+WITHOUT_MESSAGE: Final = " and not exists (select 1 from message where message.execution = execution.id)"
+"""What is asked, in a store that carries messages, of one that was published."""
 DUE: Final = (
     f"select {_SELECTED} from execution where due_at <= :now and state in ('queued', 'retrying')"
-    f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by due_at limit :limit"
+    f" and (published_at is null or published_at < :stale{WITHOUT_MESSAGE}) order by due_at limit :limit"
 )
 STALE: Final = (
     f"select {_SELECTED} from execution where state = 'queued' and due_at is null and gate is null"
     " and created_at < :unpublished"
-    f" and (published_at is null or published_at < :stale{_WITHOUT_MESSAGE}) order by created_at limit :limit"
+    f" and (published_at is null or published_at < :stale{WITHOUT_MESSAGE}) order by created_at limit :limit"
 )
 ADMITTED: Final = (
     f"select {_SELECTED} from execution where gate = 'admitted' and function = :function and published_at is null"
@@ -81,7 +106,8 @@ ENDED_BEFORE: Final = (
     "select id from execution where state in ('succeeded', 'cancelled', 'expired')"
     " and created_at < :before and ended_at < :before limit :limit"
 )
-LOG: Final = "insert into log (execution, attempt, time, level, logger, message) values (?, ?, ?, ?, ?, ?)"
+LOG_COLUMNS: Final = ("execution", "attempt", "time", "level", "logger", "message")
+LOG: Final = f"insert into log ({', '.join(LOG_COLUMNS)}) values ({', '.join('?' * len(LOG_COLUMNS))})"
 LOGS: Final = "select time, level, logger, message, attempt from log where execution = :id order by id"
 ATTEMPT: Final = (
     "insert into attempt (execution, attempt, started_at, ended_at, worker, failure, problem)"
@@ -110,7 +136,7 @@ def to_row(execution: Execution, published_at: float | None) -> tuple[Any, ...]:
     values = list(msgspec.structs.astuple(execution))
     for index, _ in _DECODED:
         value = values[index]
-        values[index] = None if value is None else _encode(value).decode()
+        values[index] = None if value is None else _text(value)
     principal = execution.principal
     return (*values, None if principal is None else principal.get("id"), published_at)
 
@@ -165,18 +191,18 @@ def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
 
 def encode(name: str, value: Any) -> Any:
     """Return a field's value as its column holds it."""
-    return value if value is None or name not in _JSON else _encode(value).decode()
+    return value if value is None or name not in _JSON else _text(value)
 
 
 def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:
-    """Return the values of ``LOG``."""
+    """Return the values of ``LOG_COLUMNS``."""
     return execution_id, line.attempt, line.time, line.level, line.logger, line.message
 
 
 def attempt_row(execution_id: str, attempt: Attempt) -> tuple[Any, ...]:
     """Return the values of ``ATTEMPT``."""
     *fields, problem = msgspec.structs.astuple(attempt)
-    return execution_id, *fields, _encode(problem).decode()
+    return execution_id, *fields, _text(problem)
 
 
 def attempt_from_row(row: Sequence[Any]) -> Attempt:

@@ -14,7 +14,7 @@ from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes, gates, sql
 from funcatron.store.changes import Change
 from funcatron.store.database import Database, OnDisk
-from funcatron.store.lease import is_held
+from funcatron.store.lease import Lease, is_held
 from funcatron.store.opening import path_of
 from funcatron.store.wakeup import wake
 
@@ -51,11 +51,15 @@ class SQLiteStore:
 
     @property
     def leases(self) -> Path:
-        """The folder where a worker takes its ``Lease``, whose id it gives to ``start`` as ``worker``."""
+        """The folder where the leases of those who own something in this file stand."""
         return self._database.leases
 
+    def lease(self) -> Lease:
+        """Take a lease, which the kernel ends with this process."""
+        return Lease.acquire(self.leases)
+
     def alive(self, worker: str) -> bool:
-        """Tell whether the worker of this id lives."""
+        """Tell whether the worker of this id lives; False for what is no lease of this file."""
         return is_held(self.leases, worker)
 
     def carry(self, message_of: Callable[[Execution], Message]) -> None:

@@ -115,7 +115,7 @@ async def test_store_and_dispatcher_are_what_the_settings_name(tmp_path: Path) -
     await one.start()
     record, new = await one.dispatch("f")
     assert new
-    assert one.alive("nobody who ever lived") is False
+    assert one.store.alive("nobody who ever lived") is False
     await one.stop()
     assert (tmp_path / "funcatron.db").exists()
     again = Funcatron(described, handlers={"f": lambda: None}, settings=Settings(data_dir=str(tmp_path)))
@@ -130,10 +130,6 @@ def test_an_unknown_store_or_broker_is_told_with_those_there_are(tmp_path: Path,
     with pytest.raises(FuncatronError, match=r"no plugin 'odd' in funcatron.*; installed are: .*sqlite"):
         getattr(one, part)
     one.close()
-
-
-def test_a_store_that_cannot_tell_holds_every_worker_for_alive() -> None:
-    assert app(lambda: None).alive("anybody")
 
 
 async def test_start_and_stop_may_be_called_twice() -> None:

@@ -18,15 +18,23 @@ from funcatron.errors import TransitionError
 from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
 from funcatron.ports import Ending, ExecutionQuery, ExecutionStore, Reservation
 from funcatron.store.memory import MemoryStore
+from funcatron.store.postgres import PostgresStore
 from funcatron.store.sqlite import SQLiteStore
 
 SUCCEEDED = Ending(change="succeed", result=StoredResult(status=201, headers={"x-a": "b"}, body={"id": 7}))
 FAILED = Ending(change="fail", problem={"status": 500, "title": "Boom"}, failure="handler")
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExecutionStore]:
-    made: ExecutionStore = SQLiteStore(f"sqlite:///{tmp_path}/f.db") if request.param == "sqlite" else MemoryStore()
+    made: ExecutionStore
+    match request.param:
+        case "sqlite":
+            made = SQLiteStore(f"sqlite:///{tmp_path}/f.db")
+        case "memory":
+            made = MemoryStore()
+        case _:
+            made = PostgresStore(request.getfixturevalue("database"))
     yield made
     made.close()
 
@@ -65,6 +73,19 @@ def test_a_record_comes_back_as_it_was_given(store: ExecutionStore) -> None:
     )
     store.create([given])
     assert store.get(given.id) == given
+
+
+def test_half_a_character_loses_nothing(store: ExecutionStore) -> None:
+    half = "\ud83d"
+    made = accepted(store, input={"a": f"☃ {half}"}, headers={"x": half})
+    assert store.get(made.id) == made
+    assert store.start(made.id, worker="w", deadline=None) is not None
+    store.progress(made.id, 1, Progress(1, note=half))
+    ended = store.finish(made.id, 1, Ending(change="fail", result=StoredResult(body=half), problem={"detail": half}))
+    assert ended is not None
+    assert (ended.result, ended.problem) == (StoredResult(body=half), {"detail": half})
+    assert ended.progress == Progress(1, note=half)
+    assert [attempt.problem for attempt in store.attempts(made.id)] == [{"detail": half}]
 
 
 def test_an_input_of_a_megabyte_is_kept(store: ExecutionStore) -> None:

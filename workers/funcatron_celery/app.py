@@ -5,7 +5,6 @@ The module's ``app`` is made on first use, from the settings alone (``FUNCATRON_
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -48,7 +47,7 @@ def make_celery(funcatron: Funcatron, *, supervised: bool = False) -> FunctionsA
     app = FunctionsApp("funcatron", broker=settings.broker_url, set_as_current=False)
     app.conf.update(configuration(funcatron, supervised=supervised))
     app.funcatron = funcatron
-    app.identity = Identity(lambda: lease_folder(funcatron))
+    app.identity = Identity(lambda: funcatron.store.lease())
     app.tasks_of_functions = Tasks(funcatron, app.identity)
     app.tasks_of_functions.register(app)
     return app
@@ -90,12 +89,6 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "broker_transport_options": AMQP_OPTIONS if is_amqp(settings.broker_url) else {},
         "enable_utc": True,
     }
-
-
-def lease_folder(funcatron: Funcatron) -> Path:
-    """Return where workers hold their leases: beside the store's file, else in the data folder."""
-    beside: Path | None = getattr(funcatron.store, "leases", None)
-    return beside or Path(funcatron.settings.data_dir).resolve() / "leases"
 
 
 def __getattr__(name: str) -> Any:

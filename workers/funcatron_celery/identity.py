@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
-from funcatron.store.lease import Lease
+from funcatron.ports import Lease
 
 __all__ = ["Identity"]
 
 
 class Identity:
-    """The worker id of this process; taken on first use, and anew in a forked child."""
+    """The worker id of this process; taken on first use, and anew in a forked child. ``lease`` takes one."""
 
-    def __init__(self, folder: Callable[[], Path]) -> None:
-        self._folder = folder
+    def __init__(self, lease: Callable[[], Lease]) -> None:
+        self._take = lease
         self._lease: Lease | None = None
         self._lock = threading.Lock()
 
@@ -27,7 +26,7 @@ class Identity:
             with self._lock:
                 lease = self._lease
                 if lease is None or not lease.held:
-                    lease = self._lease = Lease.acquire(self._folder())
+                    lease = self._lease = self._take()
         return lease.id
 
     def release(self) -> None:

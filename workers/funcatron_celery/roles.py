@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from funcatron import plugins
 from funcatron.app import Funcatron
-from funcatron.errors import FuncatronError
+from funcatron.errors import FuncatronError, Unavailable
 from funcatron.store.opening import check_writable, path_of
 from funcatron_celery.durability import check_broker
 from funcatron_celery.limits import GRACE
@@ -65,11 +65,10 @@ class CeleryRoles:
 
     def _supervise(self, roles: Sequence[Role], sockets: Sequence[socket.socket] = ()) -> int:
         check_broker(self._settings)
-        scheme = self._settings.store_url.partition(":")[0]
-        plugins.load("funcatron.stores", scheme)  # what cannot work is said once, not by every child for ever
         for url in {self._settings.store_url, self._settings.broker_url}:
             if url.startswith("sqlite:"):
                 check_writable(path_of(url))
+        try_store(self._settings.store_url)
         _ = self._funcatron.registry
         self._on_start()
         _preload(roles)
@@ -119,6 +118,17 @@ class CeleryRoles:
             serve_triggers(self._funcatron, ready=child.ready)
 
         return Role("triggers", main)
+
+
+def try_store(url: str) -> None:
+    """Ask the store once: what can never work is raised here, and not by every child for ever; an outage is told."""
+    store = plugins.load("funcatron.stores", url.partition(":")[0])(url)
+    try:
+        store.get("")
+    except Unavailable as error:
+        logger.warning("the store is out of reach; what needs it is refused or waits: %s", error)
+    finally:
+        store.close()
 
 
 def bind(host: str, port: int) -> list[socket.socket]:

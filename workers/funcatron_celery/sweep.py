@@ -87,9 +87,11 @@ class Sweep:
         """End running attempts whose worker is gone or whose deadline passed long ago; returns how many."""
         late = time.time() - self._grace
         ended = 0
-        for execution in self._funcatron.store.running():
-            gone = execution.worker is not None and not self._funcatron.alive(execution.worker)
-            if gone or (execution.deadline is not None and execution.deadline < late):
+        running = self._funcatron.store.running()
+        workers = {execution.worker for execution in running if execution.worker is not None}
+        dead = {worker for worker in workers if not self._funcatron.store.alive(worker)}
+        for execution in running:
+            if execution.worker in dead or (execution.deadline is not None and execution.deadline < late):
                 ended += self._funcatron.runner.lose(execution) is not None
         return ended
 
