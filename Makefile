@@ -38,7 +38,7 @@ types: $(VENV)/.test  ## mypy, strict
 imports: $(VENV)/.test  ## imports point down the floors of ARCHITECTURE.md
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.test  ## ratios to connexion, FastAPI and Celery, measured in one run
+bench: $(VENV)/.bench  ## ratios to connexion, FastAPI, Litestar and Celery, measured in one run
 	$(BIN)/python -m tests.benchmarks
 
 chaos: $(VENV)/.test  ## SIGKILL for everything, 10,000 executions on each broker: nothing lost, stuck or doubled
@@ -81,3 +81,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@$(PIP) --upgrade "pip>=25.1"
 	@$(PIP) --editable . --group test
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "Installing the peers of the benchmarks"
+	@$(PIP) --group bench
+	@touch $@

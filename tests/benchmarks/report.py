@@ -6,8 +6,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
 
 from tests.benchmarks.samples import Summary
+from tests.benchmarks.section import Goal
 
-__all__ = ["by_case", "delivered", "number", "started_after", "table"]
+__all__ = [
+    "by_case",
+    "delivered",
+    "goals_table",
+    "microseconds",
+    "milliseconds",
+    "number",
+    "ratio",
+    "started_after",
+    "table",
+    "thousands",
+]
 
 Cell = Callable[[Summary], str]
 EMPTY = "-"
@@ -48,6 +60,11 @@ def ratio(summary: Summary) -> str:
 def microseconds(summary: Summary) -> str:
     """Return the processor time of an operation and, aside, the rate."""
     return f"{summary.cpu:.0f} us, {summary.rate:,.0f}/s"
+
+
+def milliseconds(summary: Summary) -> str:
+    """Return the processor time of what is done once."""
+    return f"{summary.cpu / 1000:,.0f} ms"
 
 
 def thousands(summary: Summary) -> str:
@@ -100,3 +117,18 @@ def number(value: float) -> str:
     if isnan(value):
         return EMPTY
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def goals_table(goals: Sequence[Goal]) -> str:
+    """Return the goals as a table."""
+    verdicts = {True: "met", False: "missed"}
+    rows = [
+        [
+            goal.what,
+            f"{'at least' if goal.at_least else 'at most'} {goal.wanted:g} {goal.unit}".rstrip(),
+            f"{number(goal.measured)} {goal.unit}".rstrip() if goal.met is not None else "-",
+            f"not measured: {goal.absent}" if goal.met is None else verdicts[goal.met],
+        ]
+        for goal in goals
+    ]
+    return table(["goal", "wanted", "measured", ""], rows)

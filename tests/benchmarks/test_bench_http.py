@@ -13,10 +13,9 @@ from tests.benchmarks.http.cases import CASES
 from tests.benchmarks.http.correctness import check_answers
 from tests.benchmarks.http.load import Load, PythonClient, Wrk, best_load
 from tests.benchmarks.http.measure import Served, serving
-from tests.benchmarks.http.peers import PEERS
+from tests.benchmarks.http.peers import BARE
 from tests.benchmarks.processes import BenchmarkError
 
-BARE = PEERS[-1]
 REFUSED, GET = CASES["refused"], CASES["get"]
 
 

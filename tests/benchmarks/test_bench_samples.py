@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from math import isnan, nan
 
-from tests.benchmarks.delivery.goals import delivery_goals, goals_table
-from tests.benchmarks.report import by_case, delivered, ratio, started_after
+from tests.benchmarks.delivery.goals import delivery_goals
+from tests.benchmarks.http.goals import OURS, goals
+from tests.benchmarks.report import by_case, delivered, goals_table, ratio, started_after
 from tests.benchmarks.samples import Sample, summarise
 from tests.benchmarks.section import Goal, Section
 
@@ -64,6 +65,21 @@ def test_delivery_tables_show_latency_where_there_is_one() -> None:
     submitted = Sample("ours", "accept", 1, 10, 100, p50=1.25, p99=14.5)
     assert "1.25 |" in delivered(summarise([submitted], "ours"), {"ours": ""}, "submit")
     assert "| ours |    1.25 |    14.5 |" in started_after(summarise([submitted], "ours"), {"ours": ""})
+
+
+def test_goals_are_ratios_of_one_run_and_a_missed_one_is_marked() -> None:
+    checked, unchecked = OURS
+    costs = {checked: 150.0, unchecked: 130.0, "bare ASGI callable, no validation": 100.0, "connexion AsyncApp": 1800.0}
+    summaries = summarise([Sample(subject, "get", 1, cpu, 0.0) for subject, cpu in costs.items()], checked)
+    found = {
+        goal.what: (goal.measured, goal.met)
+        for goal in goals([Section("instructions", "HTTP", "how", (), summaries)], {"get": "GET"}).goals
+    }
+    assert found[f"GET, instructions: {checked} over bare ASGI callable, no validation"] == (1.5, False)
+    assert found[f"GET, instructions: {unchecked} over bare ASGI callable, no validation"] == (1.3, True)
+    assert found[f"GET, instructions: connexion AsyncApp over {checked}"] == (12.0, True)
+    assert found[f"GET, instructions: {checked} over Litestar"][1] is None
+    assert found[f"GET, instructions: {checked} over {unchecked}"] == (150 / 130, True)
 
 
 def test_a_section_is_json() -> None:

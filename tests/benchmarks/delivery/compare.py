@@ -18,11 +18,11 @@ from tests.benchmarks.delivery.contestants import (
     OnRabbitMQ,
 )
 from tests.benchmarks.delivery.footprint import footprint
-from tests.benchmarks.delivery.goals import delivery_goals, goals_table
+from tests.benchmarks.delivery.goals import delivery_goals
 from tests.benchmarks.delivery.measure import Sizes
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.machine import package_versions, tool_version
-from tests.benchmarks.report import delivered, started_after
+from tests.benchmarks.report import delivered, goals_table, started_after
 from tests.benchmarks.samples import Sample, summarise
 from tests.benchmarks.section import Section, Tell
 

@@ -7,11 +7,10 @@ from math import nan
 from statistics import median
 
 from tests.benchmarks.delivery.contestants import ACCEPT, EXECUTE, START
-from tests.benchmarks.report import number, table
 from tests.benchmarks.samples import Sample, over
 from tests.benchmarks.section import Goal
 
-__all__ = ["FOOTPRINT", "delivery_goals", "goals_table"]
+__all__ = ["FOOTPRINT", "delivery_goals"]
 
 FOOTPRINT = 130.0
 """MB that an idle ``funcatron run`` may take."""
@@ -104,18 +103,3 @@ def _rate(sample: Sample) -> float:
 
 def _lag(sample: Sample) -> float:
     return sample.lag
-
-
-def goals_table(goals: Sequence[Goal]) -> str:
-    """Return the goals as a table."""
-    verdicts = {True: "met", False: "missed"}
-    rows = [
-        [
-            goal.what,
-            f"{'at least' if goal.at_least else 'at most'} {goal.wanted:g} {goal.unit}".rstrip(),
-            f"{number(goal.measured)} {goal.unit}".rstrip() if goal.met is not None else "-",
-            f"not measured: {goal.absent}" if goal.met is None else verdicts[goal.met],
-        ]
-        for goal in goals
-    ]
-    return table(["goal", "wanted", "measured", ""], rows)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CASES", "PROBES", "Case"]
+__all__ = ["BIG", "CASES", "COUNTED", "LOADED", "PROBES", "Case"]
 
 ORDER: dict[str, Any] = {
     "number": "CH-004711",
@@ -50,6 +50,10 @@ class Case:
         """Whether a peer that validates must refuse it."""
         return self.status >= 400
 
+    def expects(self, refusal: int | None) -> int | None:
+        """Return the status that is right for a peer that refuses invalid input with ``refusal``."""
+        return refusal if self.status == 400 else self.status
+
     @property
     def payload(self) -> bytes:
         """The body's bytes, empty if there is none."""
@@ -79,10 +83,26 @@ CASES = {
         Case("get", "GET, path and query", "GET", "/hello/Bob?n=7", 200, expected=GREETING),
         Case("post", "POST, 12 fields", "POST", "/orders", 201, body=ORDER, expected=TAKEN),
         Case("refused", "POST, invalid", "POST", "/orders", 400, body=BAD_PRIORITY, wrong="priority"),
+        Case("missing", "GET, no such path", "GET", "/nowhere", 404),
         Case("sync", "POST, def handler", "POST", "/orders-sync", 201, body=ORDER, expected=TAKEN),
     )
 }
 """What is measured."""
+
+BIG = {
+    case.name: case
+    for case in (
+        Case("first", "GET, first of 500", "GET", "/resource0/x", 200, expected={"id": "x"}),
+        Case("last", "GET, last of 500", "GET", "/resource99/x", 200, expected={"id": "x"}),
+    )
+}
+"""What is asked of a document of five hundred operations (``contract.big``)."""
+
+COUNTED = ("get", "post", "refused", "missing")
+"""By instructions: no threads, so no ``def`` handler."""
+
+LOADED = ("get", "post", "refused", "sync")
+"""By processor time."""
 
 
 def _bad(name: str, order: dict[str, Any], wrong: str) -> Case:

@@ -26,7 +26,7 @@ def check_answers(peer: Peer, port: int) -> None:
 def _mistakes(peer: Peer, port: int) -> Iterator[str]:
     for case in _asked(peer):
         status, body = _ask(case, port)
-        expected = peer.refusal if case.refused else case.status
+        expected = case.expects(peer.refusal)
         said = f"{case.title}: {status} {body[:500]!r}"
         if status != expected:
             yield f"{said}, expected status {expected}"

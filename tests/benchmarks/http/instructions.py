@@ -18,9 +18,8 @@ from tests.benchmarks.processes import BenchmarkError, answer_of, python
 from tests.benchmarks.samples import Sample
 from tests.benchmarks.section import Tell
 
-__all__ = ["COUNTED", "count", "installed"]
+__all__ = ["count", "installed"]
 
-COUNTED = ("get", "post", "refused")
 VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 WARM = 50
 """Requests before counting begins."""
@@ -31,19 +30,22 @@ def installed() -> bool:
     return shutil.which("valgrind") is not None
 
 
-def count(peers: Sequence[Peer], requests: int, folder: Path, tell: Tell) -> list[Sample]:
+def count(peers: Sequence[Peer], cases: Sequence[str], requests: int, folder: Path, tell: Tell) -> list[Sample]:
     """Return one sample per peer and case; its ``cpu`` is thousands of instructions per request, its rate nothing."""
+
+    def counted_of(peer: Peer) -> list[Sample]:
+        return list(_count(peer, [case for case in cases if case in peer.cases], requests, folder, tell))
+
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        counted = pool.map(lambda peer: list(_count(peer, requests, folder, tell)), peers)
+        counted = pool.map(counted_of, peers)
         return [sample for samples in counted for sample in samples]
 
 
-def _count(peer: Peer, requests: int, folder: Path, tell: Tell) -> Iterator[Sample]:
+def _count(peer: Peer, cases: Sequence[str], requests: int, folder: Path, tell: Tell) -> Iterator[Sample]:
     tell(f"counting instructions: {peer.title}")
     place = folder / f"{peer.key}-counted"
     place.mkdir()
     log = place / "valgrind.log"
-    cases = [case for case in COUNTED if case in peer.cases]
     replay = python("tests.benchmarks.http.replay", peer.target, str(WARM), str(requests), *cases)
     said = answer_of([*VALGRIND, f"--log-file={log}", *replay], folder=place, extra={"PYTHONHASHSEED": "0"}).decode()
     instructions = {process: int(number.replace(",", "")) for process, number in _references(log)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from tests.benchmarks.effort import Effort
-from tests.benchmarks.http.cases import CASES, Case
+from tests.benchmarks.http.cases import CASES, LOADED, Case
 from tests.benchmarks.http.correctness import check_answers
 from tests.benchmarks.http.load import Load
 from tests.benchmarks.http.peers import Peer
@@ -42,7 +42,7 @@ def measure(peers: Sequence[Peer], load: Load, effort: Effort, folder: Path, tel
     """Return one sample per peer, case and round; raises BenchmarkError where any answer is wrong."""
     samples = []
     with serving(peers, folder, pin=not effort.quick) as servers:
-        for case in CASES.values():
+        for case in (CASES[name] for name in LOADED):
             able = [served for served in servers if case.name in served.peer.cases]
             for number in range(1 if effort.quick else 0, effort.rounds + 1):
                 tell(f"{case.title}: {f'round {number} of {effort.rounds}' if number else 'warming up'}")

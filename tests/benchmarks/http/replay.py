@@ -22,7 +22,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tests.benchmarks.http.cases import CASES, Case
+from tests.benchmarks.http.cases import BIG, CASES, Case
 from tests.benchmarks.http.serve import config as configuration
 
 __all__ = ["replay"]
@@ -114,4 +114,4 @@ def main(target: str, warm: int, count: int, cases: list[Case]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), [CASES[name] for name in sys.argv[4:]])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), [{**CASES, **BIG}[name] for name in sys.argv[4:]])

@@ -4,11 +4,14 @@ line here. The first peer is what the others are measured against.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["PEERS", "Peer"]
+from tests.benchmarks.machine import package_version
 
-EVERY = ("get", "post", "refused", "sync")
+__all__ = ["BARE", "MANY", "PEERS", "Peer", "installed"]
+
+EVERY = ("get", "post", "refused", "missing", "sync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,46 @@ class Peer:
         return f"{__name__}.{self.factory}"
 
 
+def installed(peers: Sequence[Peer]) -> list[Peer]:
+    """Return the peers whose packages are there: all of them with the dependency group ``bench``."""
+    return [peer for peer in peers if all(package_version(name) for name in peer.packages)]
+
+
 FUNCATRON = ("funcatron", "connexion")
 CONNEXION = ("connexion",)
+FLASK = ("connexion", "flask", "a2wsgi")
 FASTAPI = ("fastapi", "pydantic")
+LITESTAR = ("litestar", "msgspec")
+
+BARE = Peer(
+    "bare",
+    "bare ASGI callable, no validation",
+    "bare:app",
+    (),
+    checks_responses=False,
+    refusal=None,
+    cases=("get", "post", "missing"),
+)
 
 PEERS = (
     Peer("funcatron", "funcatron", "functions:checked", FUNCATRON, checks_responses=True),
     Peer("funcatron-off", "funcatron, responses not checked", "functions:unchecked", FUNCATRON, checks_responses=False),
+    BARE,
+    Peer(
+        "starlette",
+        "Starlette, no validation",
+        "starlette_app:app",
+        ("starlette",),
+        checks_responses=False,
+        refusal=None,
+        cases=("get", "post", "missing"),
+    ),
+    Peer("litestar", "Litestar", "litestar_app:app", LITESTAR, checks_responses=False),
+    Peer(
+        "fastapi", "FastAPI, Response returned", "fastapi_app:unchecked", FASTAPI, checks_responses=False, refusal=422
+    ),
+    Peer("fastapi-on", "FastAPI, response model", "fastapi_app:checked", FASTAPI, checks_responses=True, refusal=422),
+    Peer("connexion", "connexion AsyncApp", "connexion_app:unchecked", CONNEXION, checks_responses=False),
     Peer(
         "connexion-on",
         "connexion AsyncApp, responses checked",
@@ -48,18 +84,19 @@ PEERS = (
         CONNEXION,
         checks_responses=True,
     ),
-    Peer("connexion", "connexion AsyncApp", "connexion_app:unchecked", CONNEXION, checks_responses=False),
-    Peer("fastapi-on", "FastAPI, response model", "fastapi_app:checked", FASTAPI, checks_responses=True, refusal=422),
+    Peer("flask", "connexion FlaskApp", "connexion_flask:unchecked", FLASK, checks_responses=False),
+    Peer("flask-on", "connexion FlaskApp, responses checked", "connexion_flask:checked", FLASK, checks_responses=True),
+)
+
+MANY = (
+    Peer("many", "funcatron", "functions:many", FUNCATRON, checks_responses=True, cases=("first", "last")),
     Peer(
-        "fastapi", "FastAPI, Response returned", "fastapi_app:unchecked", FASTAPI, checks_responses=False, refusal=422
-    ),
-    Peer(
-        "bare",
-        "bare ASGI callable, no validation",
-        "bare:app",
-        (),
+        "many-connexion",
+        "connexion AsyncApp",
+        "connexion_app:many",
+        CONNEXION,
         checks_responses=False,
-        refusal=None,
-        cases=("get", "post"),
+        cases=("first", "last"),
     ),
 )
+"""Those that serve the document of five hundred operations."""

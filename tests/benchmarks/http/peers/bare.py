@@ -17,6 +17,8 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await lifespan(receive, send)
     elif scope["path"] == "/orders":
         await answer(send, 201, {"id": 42, **orjson.loads(await body(receive))})
+    elif not scope["path"].startswith("/hello/"):
+        await answer(send, 404, {"title": "Not Found"})
     else:
         n = parse_qs(scope["query_string"]).get(b"n", [b"1"])[0]
         await answer(send, 200, {"message": "hello " + scope["path"].rpartition("/")[2], "n": int(n)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from connexion import AsyncApp
+from connexion.resolver import Resolver
 
-from tests.benchmarks.http.contract import DOCUMENT
+from tests.benchmarks.http.contract import DOCUMENT, big
 
 
 def checked() -> AsyncApp:
@@ -19,4 +20,11 @@ def unchecked() -> AsyncApp:
 def _app(*, validate_responses: bool) -> AsyncApp:
     app = AsyncApp(__name__, specification_dir=DOCUMENT.parent)
     app.add_api(DOCUMENT.name, validate_responses=validate_responses)
+    return app
+
+
+def many() -> AsyncApp:
+    """Five hundred operations."""
+    app = AsyncApp(__name__)
+    app.add_api(big.document(), resolver=Resolver(big.handler))
     return app

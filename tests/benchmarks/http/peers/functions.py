@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from funcatron.app import Funcatron
 from funcatron.settings import Settings
-from tests.benchmarks.http.contract import DOCUMENT
+from tests.benchmarks.http.contract import DOCUMENT, big
 
 
 def checked() -> Funcatron:
@@ -14,3 +14,8 @@ def checked() -> Funcatron:
 
 def unchecked() -> Funcatron:
     return Funcatron(DOCUMENT, settings=Settings(validate_responses=False))
+
+
+def many() -> Funcatron:
+    """Five hundred operations."""
+    return Funcatron(big.document(), handlers=big.handler, settings=Settings())
