@@ -240,7 +240,9 @@ class Funcatron:
 
     async def _invoke_on_record(self, function: Function, invocation: Invocation, created: float) -> Result:
         """Invoke, then keep a record; what was done stays done where the store is out of reach."""
-        stored = encode_input(invocation.arguments, strict=False)  # before: files are closed and bodies changed after
+        secrets = {function.binder.arguments.get((p.location, p.name)) for p in function.operation.secrets}
+        kept = {name: value for name, value in invocation.arguments.items() if name not in secrets}
+        stored = encode_input(kept, strict=False)  # before: files are closed and bodies changed after
         result = await self.invoker.invoke(function, invocation)
         record = record_of_sync_call(function, invocation, stored, result, created)
         try:

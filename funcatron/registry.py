@@ -152,7 +152,7 @@ def build_registry(
 def _function(
     operation: Operation, handlers: Handlers | None, services: Collection[str], validate_responses: bool
 ) -> tuple[Function | None, list[tuple[str, str]]]:
-    complaints = _check_triggers(operation)
+    complaints = [*_check_triggers(operation), *_check_secrets(operation)]
     place = f"{operation.pointer}/operationId"
     try:
         handler = _find(operation, handlers)
@@ -213,6 +213,14 @@ def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
             continue
         complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
     return complaints
+
+
+def _check_secrets(operation: Operation) -> list[tuple[str, str]]:
+    """Return which parameters of an async operation would have to rest in its records, and may not."""
+    if operation.route is None or operation.mode == "sync":
+        return []
+    said = "carries a credential, which is not kept for later: declare a security scheme, or let the mode be sync"
+    return [(p.pointer, f"the {p.location} parameter {p.name!r} {said}") for p in operation.secrets]
 
 
 def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str]]:

@@ -30,7 +30,8 @@ CONTEXT = "connexion_context"
 class FunctionEndpoint:
     """Serves one function over HTTP; everything that the operation decides is compiled at start.
 
-    ``now`` invokes it, ``later`` dispatches it; without ``later`` it is always called now.
+    ``now`` invokes it, ``later`` dispatches it; without ``later`` it is always called now, and so is one with
+    parameters that carry credentials, which may not be kept: a client's preference need not be followed (RFC 7240).
     """
 
     def __init__(self, function: Function, *, max_body: int, now: Answer, later: Answer | None) -> None:
@@ -38,7 +39,7 @@ class FunctionEndpoint:
         self._decoder = RequestDecoder(function, max_body)
         self._credentials = credential_names(function.operation, "header")
         self._now = now
-        self._later = later
+        self._later = None if function.operation.secrets else later
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.types import Scope
 
+from funcatron.errors import Problem
 from funcatron.http.styles import Pairs
 
 __all__ = ["PathTemplate"]
@@ -34,7 +35,7 @@ class PathTemplate:
         self._count = len({name for names, _ in self._patterns.values() for name in names})
 
     def match(self, scope: Scope) -> Pairs:
-        """Return each parameter's text."""
+        """Return each parameter's text; raises Problem 404 where one that stands twice has two values."""
         raw: bytes | None = scope.get("raw_path")
         segments = (raw.decode("latin-1") if raw else quote(scope["path"])).split("/")[-len(self._segments) :]
         found = {} if self._spans or len(segments) != len(self._segments) else self._matched(segments)
@@ -45,16 +46,24 @@ class PathTemplate:
         for index, (names, pattern) in self._patterns.items():
             matched = pattern.fullmatch(segments[index])
             if matched is not None:
-                found.update({name: [matched[group + 1]] for group, name in enumerate(names)})
+                for name, text in zip(names, matched.groups(), strict=True):
+                    _add(found, name, text)
         return found
 
     def _routed(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
         """The router's own values, encoded again."""
-        return {
-            name: [quote(str(values[router_name]), safe="")]
-            for router_name, name in self._router_names.items()
-            if router_name in values
-        }
+        found: dict[str, list[str]] = {}
+        for router_name, name in self._router_names.items():
+            if router_name in values:
+                _add(found, name, quote(str(values[router_name]), safe=""))
+        return found
+
+
+def _add(found: dict[str, list[str]], name: str, text: str) -> None:
+    """Note a parameter's text; where it stood before with another value, nothing has this path."""
+    first = found.setdefault(name, [text])[0]
+    if first != text and unquote_to_bytes(first) != unquote_to_bytes(text):
+        raise Problem(404, detail=f"{{{name}}} stands twice in the path, with two values")
 
 
 def _names(segment: str) -> list[str]:

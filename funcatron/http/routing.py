@@ -15,6 +15,7 @@ from connexion.middleware.routing import RoutingMiddleware
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from connexion.spec import Specification
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.trie import Trie
@@ -70,7 +71,7 @@ class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
     """connexion's routing, as quick for the last of many operations as for the first.
 
     Any number of documents may share a base path (connexion loses all but two). What no Trie finds is connexion's own
-    router's to answer: refusals, redirects to the path with another slash, everything below a ``root_path``.
+    router's to answer: refusals, and redirects to the path with another slash.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -90,9 +91,7 @@ class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with the operation that it is for (ASGI)."""
-        found = (
-            None if scope["type"] != "http" or scope.get("root_path") else self._find(scope["method"], scope["path"])
-        )
+        found = None if scope["type"] != "http" else self._find(scope["method"], get_route_path(scope))
         if found is None:
             await super().__call__(scope, receive, send)
             return
@@ -103,16 +102,15 @@ class ChainedRouting(RoutingMiddleware):  # type: ignore[misc]
         await self.app(scope, receive, send)
 
     def _find(self, method: str, path: str) -> tuple[str, str, dict[str, str]] | None:
-        """Return base path, name and path parameters of an operation; the first base path that fits is the only one."""
+        """Return base path, name and path parameters of an operation; the first base path that fits is the only one.
+
+        Documents there are asked in turn: one that has the path, but not for this method, is passed over.
+        """
         for base_path, tables in self._tables.items():
             if path.startswith(base_path) and path.startswith("/", len(base_path)):
                 below = path[len(base_path) :]
-                for table in tables:
-                    if (found := table.find(method, below)) is not None:
-                        return base_path, *found
-                    if table.methods(below) or table.methods(_other_slash(below)):
-                        return None
-                return None
+                found = next(filter(None, (table.find(method, below) for table in tables)), None)
+                return None if found is None else (base_path, *found)
         return None
 
 
@@ -123,11 +121,6 @@ def _table(routes: list[Any]) -> Trie[str]:
         for method in route.methods:
             table.add(method, route.path, route.endpoint.operation_id)
     return table
-
-
-def _other_slash(path: str) -> str:
-    """Return the path that starlette redirects to where this one is not found."""
-    return path.rstrip("/") if path.endswith("/") else path + "/"
 
 
 def routable(lowered: Mapping[str, Any]) -> dict[str, Any]:

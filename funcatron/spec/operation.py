@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Callback", "Extension", "Media", "Operation", "Parameter", "Reply", "TriggerBinding"]
 
 
+CREDENTIALS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-auth-token",
+        "x-subject-token",
+        "x-service-token",
+        "x-api-key",
+    }
+)
+"""Headers that are made for credentials, in lower case."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One parameter (OpenAPI 3.0.3 section 4.7.12), styles in the words of OpenAPI 3.
@@ -36,6 +50,11 @@ class Parameter:
     allow_empty: bool = False
     media_type: str | None = None
     pointer: str = ""
+
+    @property
+    def secret(self) -> bool:
+        """Whether it carries a credential: a cookie, or a header made for one."""
+        return self.location == "cookie" or (self.location == "header" and self.name.lower() in CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +159,11 @@ class Operation:
     def mode(self) -> Literal["sync", "async"]:
         """How a call is answered where the caller does not say: what only events call runs later."""
         return "async" if self.route is None else self.extension.mode
+
+    @property
+    def secrets(self) -> tuple[Parameter, ...]:
+        """The parameters that carry credentials: what no message and no record may hold."""
+        return tuple(parameter for parameter in self.parameters if parameter.secret)
 
     def reply(self, status: int) -> Reply | None:
         """Return the response that describes this status: exact, then its range (``2XX``), then ``default``."""

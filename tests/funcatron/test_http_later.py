@@ -14,6 +14,7 @@ from funcatron import Funcatron
 from funcatron.errors import Unavailable
 from funcatron.execution import Execution
 from funcatron.http.waiting import wait_for_end
+from funcatron.ports import ExecutionQuery
 from funcatron.settings import load_settings
 from funcatron.store.memory import MemoryStore
 from funcatron.testing import application
@@ -148,6 +149,28 @@ async def test_a_client_that_goes_away_is_not_waited_for() -> None:
     started = time.monotonic()
     assert await wait_for_end(store, execution, 30.0, gone) == execution
     assert time.monotonic() - started < 5.0
+
+
+async def test_a_call_with_a_declared_credential_is_answered_now_and_kept_without_it() -> None:
+    operation = {
+        "operationId": "who",
+        "x-funcatron": {"record": True},
+        "parameters": [
+            {"name": "sid", "in": "cookie", "schema": {"type": "string"}},
+            {"name": "X-Auth-Token", "in": "header", "schema": {"type": "string"}},
+            {"name": "n", "in": "query", "schema": {"type": "integer"}},
+        ],
+        "responses": {"200": {"description": ""}},
+    }
+    document = {**SPEC, "paths": {"/who": {"get": operation}}}
+    app = application(document, handlers={"who": lambda sid, x_auth_token, n: [sid, x_auth_token, n]})
+    secrets = {"Prefer": "respond-async", "Cookie": "sid=s3", "X-Auth-Token": "t0ken"}
+    async with client(app) as http:
+        answer = await http.get("/who?n=1", headers=secrets)
+    assert (answer.status_code, answer.json()) == (200, ["s3", "t0ken", 1])
+    assert "preference-applied" not in answer.headers
+    (record,), _ = app.store.list(ExecutionQuery())
+    assert record.input == {"n": 1}
 
 
 async def test_a_record_too_large_is_413_with_the_limit(app: Funcatron) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from starlette.datastructures import UploadFile
@@ -160,6 +161,21 @@ def test_a_parameter_that_spans_segments_is_the_routers() -> None:
     template = PathTemplate("/files/{the-path}", {"the_path": "the-path"}, spans=True)
     scope = {"raw_path": b"/files/a/b%20c", "path": "/files/a/b c", "path_params": {"the_path": "a/b c"}}
     assert template.match(scope) == {"the-path": ["a%2Fb%20c"]}
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_a_path_parameter_that_stands_twice_has_one_value(spans: bool) -> None:
+    template = PathTemplate("/a/{x}/b/{x}", {"x": "x", "x_2": "x"}, spans=spans)
+
+    def match(raw: str, first: str, second: str) -> Any:
+        scope = {"raw_path": raw.encode(), "path": unquote(raw), "path_params": {"x": first, "x_2": second}}
+        return template.match(scope)
+
+    assert match("/a/1/b/1", "1", "1") == {"x": ["1"]}
+    assert match("/a/%41/b/A", "A", "A") in ({"x": ["%41"]}, {"x": ["A"]})
+    with pytest.raises(Problem, match="stands twice") as caught:
+        match("/a/1/b/2", "1", "2")
+    assert caught.value.status == 404
 
 
 def test_without_a_raw_path_the_decoded_one_serves() -> None:

@@ -55,6 +55,14 @@ PATHS = [
 ]
 
 
+HIDDEN_FROM_CONNEXION = {
+    ("DELETE", "/v1/pets"): "delete /pets",
+    ("GET", "/v1/x"): "get /x",
+    ("HEAD", "/v1/x"): "get /x",
+}
+"""What connexion refuses, or redirects elsewhere, since a document before has the path for other methods."""
+
+
 class Recorder:
     """The next application: keeps what it is given."""
 
@@ -104,8 +112,18 @@ async def test_requests_are_routed_as_by_connexion(method: str, root_path: str) 
 
     ours, stock = _routing(ChainedRouting), _routing(RoutingMiddleware)
     for path in PATHS:
-        expected = await _answer(*stock, method, path, root_path)
-        assert await _answer(*ours, method, path, root_path) == expected, path
+        if (method, path) not in HIDDEN_FROM_CONNEXION:
+            expected = await _answer(*stock, method, path, root_path)
+            assert await _answer(*ours, method, path, root_path) == expected, path
+
+
+@pytest.mark.parametrize("root_path", ["", "/proxy"])
+@pytest.mark.parametrize(("method", "path"), HIDDEN_FROM_CONNEXION)
+async def test_an_operation_is_found_behind_another_documents_path(method: str, path: str, root_path: str) -> None:
+    _, extensions, seen_root, seen_path = await _answer(*_routing(ChainedRouting), method, path, root_path)
+    operation = HIDDEN_FROM_CONNEXION[method, path]
+    assert extensions["connexion_routing"] == {"api_base_path": "/v1", "operation_id": operation}
+    assert (seen_root, seen_path) == (root_path, root_path + path)
 
 
 async def test_what_is_routed_by_the_trie_never_asks_connexions_router(monkeypatch: pytest.MonkeyPatch) -> None:

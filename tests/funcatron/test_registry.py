@@ -295,3 +295,16 @@ def test_a_schedule_may_fill_what_is_required(given: dict[str, Any]) -> None:
 
 def test_what_only_an_event_can_tell_is_not_asked_for() -> None:
     make(lambda max_items: None, extension={"triggers": [{"event": {"type": "t"}}]}, **LIMIT)
+
+
+@pytest.mark.parametrize(("where", "name"), [("cookie", "theme"), ("header", "X-Auth-Token"), ("header", "x-api-key")])
+def test_what_may_not_be_kept_for_later_is_refused(where: str, name: str) -> None:
+    secret = {"name": name, "in": where, "schema": {"type": "string"}}
+    later = document(parameters=[secret], extension={"mode": "async"})
+    assert said(later, handlers=lambda _: lambda **_: None) == [
+        f"the {where} parameter {name!r} carries a credential, which is not kept for later: declare a security scheme, "
+        "or let the mode be sync"
+    ]
+    assert make(lambda **_: None, parameters=[secret]).operation.secrets
+    plain = {"name": "X-Page-Token", "in": "header", "schema": {"type": "string"}}
+    assert not make(lambda **_: None, parameters=[plain], extension={"mode": "async"}).operation.secrets
