@@ -13,6 +13,7 @@ from funcatron.codec import decode_input, decode_json
 from funcatron.errors import Problem
 from funcatron.execution import Execution, StoredResult, new_id
 from funcatron.expressions import evaluate, point
+from funcatron.headers import joined
 from funcatron.invocation import Invocation, Result
 from funcatron.ports import Dispatcher
 from funcatron.redact import is_credential
@@ -128,7 +129,7 @@ def stored_result(result: Result) -> StoredResult:
 
 def kept_headers(result: Result) -> dict[str, str]:
     """Return the headers of an answer that may rest in a store: no credentials, no cookies."""
-    return {name: value for name, value in result.headers.items() if not is_credential(name)}
+    return {name: value for name, value in joined(result.headers).items() if not is_credential(name)}
 
 
 def record_of_sync_call(

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from funcatron.event import CloudEvent
+from funcatron.headers import Headers
 from funcatron.types import Arguments, TriggerKind
 
 __all__ = ["Context", "Invocation", "Principal", "Result"]
@@ -57,12 +58,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     what a JSON body says, kept for callers in this process. ``failure`` is None on success, else one of ``invalid``,
     ``handler``, ``timeout``, ``lost``, ``infrastructure``; the body is then problem+json. ``retry_after`` is in
     seconds.
-    A handler may return a Result itself: then ``value`` is enough, the body is encoded for it.
+    A handler may return a Result itself: then ``value`` is enough, the body is encoded for it. A header that is sent
+    several times (``Set-Cookie``) has a list of values.
     """
 
     value: Any = None
     status: int = 200
-    headers: Mapping[str, str] = {}
+    headers: Headers = {}
     body: Any = b""
     content_type: str | None = None
     failure: str | None = None

@@ -18,6 +18,7 @@ import msgspec
 from funcatron.binding import find_media, is_json
 from funcatron.codec import decode_json, encode_json
 from funcatron.errors import FuncatronError, Violation
+from funcatron.headers import Headers, first, gathered, pairs
 from funcatron.invocation import Result
 from funcatron.schemas import SchemaValidator, compile_schema
 from funcatron.spec.operation import Operation, Reply
@@ -102,9 +103,7 @@ class Replies:
             raise InvalidReply(f"the answer does not serialise: {error}") from error
         raise InvalidReply(f"a {type(value).__name__} cannot be sent as {content_type}: return str or bytes")
 
-    def _check(
-        self, reply: Reply, status: int, content_type: str, value: Any, body: Any, headers: Mapping[str, str]
-    ) -> None:
+    def _check(self, reply: Reply, status: int, content_type: str, value: Any, body: Any, headers: Headers) -> None:
         violations = []
         if reply.required_headers:
             given = {name.lower() for name in headers}
@@ -159,7 +158,7 @@ def _infer(types: tuple[str, ...], status: int, value: Any) -> str:
     )
 
 
-Unpacked: TypeAlias = tuple[Any, int | None, dict[str, str], str | None, float | None]
+Unpacked: TypeAlias = tuple[Any, int | None, Headers, str | None, float | None]
 """Value, status, headers, content type, seconds to wait before trying again."""
 
 
@@ -169,7 +168,7 @@ def _unpack(returned: Any) -> Unpacked:
         value, status, headers = _unpack_tuple(returned)
     elif isinstance(returned, Result):
         value = returned.value if returned.value is not None else (returned.body or None)
-        status, headers = _status(returned.status), dict(returned.headers)
+        status, headers = _status(returned.status), _gathered(returned.headers)
         return value, status, headers, returned.content_type or _content_type(headers), returned.retry_after
     else:
         value, status, headers = returned, None, {}
@@ -180,34 +179,42 @@ def _unpack(returned: Any) -> Unpacked:
     return value, status, headers, _content_type(headers), None
 
 
-def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, dict[str, str]]:
+def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, Headers]:
     value, *rest = returned or (None,)
-    status, headers = None, {}
+    status: int | None = None
+    headers: Headers = {}
     try:
         match rest:
             case []:
                 pass
-            case [Mapping() as given]:
-                headers = dict(given)
+            case [(Mapping() | list()) as given]:
+                headers = gathered(given)
             case [given]:
                 status = _status(given)
             case [given, given_headers]:
                 status = None if given is None else _status(given)
-                headers = dict(given_headers or {})
+                headers = gathered(given_headers or {})
             case _:
                 raise ValueError
     except (TypeError, ValueError):
         said = "a tuple must be (value, status), (value, headers) or (value, status, headers)"
         raise InvalidReply(said) from None
-    return value, status, {str(name): str(item) for name, item in headers.items()}
+    return value, status, headers
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def _gathered(given: Any) -> Headers:
+    try:
+        return gathered(given)
+    except (TypeError, ValueError):
+        raise InvalidReply("headers must be a mapping, or pairs of name and value") from None
+
+
+def _check_headers(headers: Headers) -> None:
     """Refuse what HTTP cannot carry (RFC 9110, section 5.5), on every door: a result on record may be asked for."""
-    for name, value in headers.items():
+    for name, value in pairs(headers):
         if _TOKEN.fullmatch(name) is None:
             raise InvalidReply(f"{name!r} is not the name of a header")
-        if _CONTROLS.search(str(value)):
+        if _CONTROLS.search(value):
             raise InvalidReply(f"the header {name} has a line break or a control character in its value")
 
 
@@ -224,9 +231,9 @@ def _is_no_content(value: Any) -> bool:
     return connexion is not None and value is connexion.NoContent
 
 
-def _unpack_response(response: Any, status: int | None, more: dict[str, str]) -> Unpacked:
+def _unpack_response(response: Any, status: int | None, more: Headers) -> Unpacked:
     """Read a response of starlette or connexion; a streaming one keeps its iterator, a file is read as it is sent."""
-    headers = {str(name): str(item) for name, item in dict(response.headers or {}).items()} | more
+    headers: Headers = {**_gathered(list((response.headers or {}).items())), **more}
     content_type = (
         _content_type(headers) or getattr(response, "content_type", None) or getattr(response, "media_type", None)
     )
@@ -258,8 +265,8 @@ class _File(Iterator[bytes]):
         self._file.close()
 
 
-def _content_type(headers: Mapping[str, str]) -> str | None:
-    return next((item for name, item in headers.items() if name.lower() == "content-type"), None) if headers else None
+def _content_type(headers: Headers) -> str | None:
+    return first(headers, "content-type") if headers else None
 
 
 def _kind(value: Any) -> str:

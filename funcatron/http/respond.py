@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem
+from funcatron.headers import pairs
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 
@@ -108,13 +109,13 @@ async def _send_chunks(chunks: AsyncIterator[bytes], scope: Scope, send: Send) -
 def _headers(result: Result) -> Headers:
     """Return the headers for the wire; framing is this module's own. Raises ValueError naming what cannot be sent."""
     found = []
-    for name, value in result.headers.items():
+    for name, value in pairs(result.headers):
         lower = name.lower()
         if lower in _FRAMING:
             continue
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is not the name of a header")
-        found.append((lower.encode(), _value(name, str(value))))
+        found.append((lower.encode(), _value(name, value)))
     if not _is_empty(result):
         if result.content_type is not None:
             found.append((b"content-type", _value("content-type", result.content_type)))

@@ -53,6 +53,17 @@ async def test_a_result_is_sent_whole() -> None:
     assert body["body"] == b"{}"
 
 
+async def test_a_header_may_be_sent_several_times() -> None:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    result = Result(status=204, headers={"Set-Cookie": ["a=1", "b=2"], "X-A": "1", "X-None": []})
+    await send_result(result, {"method": "GET", "path": "/x"}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert messages[0]["headers"] == [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"x-a", b"1")]
+
+
 async def test_head_has_the_headers_and_no_body() -> None:
     _, headers, (body,) = await sent(Result(body=b"hello", content_type="text/plain"), "HEAD")
     assert headers == {b"content-type": b"text/plain", b"content-length": b"5"}

@@ -73,6 +73,10 @@ class Pair(NamedTuple):
         (({"a": 1}, 201, {"X-A": "b"}), (201, b'{"a":1}', JSON, {"X-A": "b"})),
         (({"a": 1}, None, {"X-A": "b"}), (200, b'{"a":1}', JSON, {"X-A": "b"})),
         (({"a": 1}, 201, None), (201, b'{"a":1}', JSON, {})),
+        ((0, {"Set-Cookie": ["a", "b"]}), (200, b"0", JSON, {"Set-Cookie": ["a", "b"]})),
+        ((0, 201, [("Set-Cookie", "a"), ("Set-Cookie", "b")]), (201, b"0", JSON, {"Set-Cookie": ["a", "b"]})),
+        ((0, [("content-type", "text/json+json")]), (200, b"0", "text/json+json", {"content-type": "text/json+json"})),
+        (Result(value=0, headers={"Link": ["a", "b"]}), (200, b"0", JSON, {"Link": ["a", "b"]})),
         ((None, 404), (404, b"", None, {})),
         ("text", (200, b"text", "text/plain", {})),
         ("", (200, b"", "text/plain", {})),
@@ -97,6 +101,12 @@ def test_a_result_may_say_when_to_try_again() -> None:
     assert replies().encode(Result(value={}, status=503, retry_after=7.0)).retry_after == 7.0
 
 
+def with_cookies(response: Response) -> Response:
+    for name, value in (("a", "1"), ("b", "2")):
+        response.set_cookie(name, value, samesite=None)
+    return response
+
+
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
@@ -116,8 +126,9 @@ def test_a_result_may_say_when_to_try_again() -> None:
         ),
         ((JSONResponse({}), 202, {"X-A": "1"}), (202, b"{}", JSON, {"content-type": JSON, "X-A": "1"})),
         (Response(status_code=204), (204, b"", None, {})),
+        (with_cookies(Response(status_code=204)), (204, b"", None, {"set-cookie": ["a=1; Path=/", "b=2; Path=/"]})),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_handlers_of_connexion_return(response: Any, expected: tuple[Any, ...]) -> None:
     assert seen(replies().encode(response)) == expected
@@ -149,7 +160,7 @@ def test_what_is_no_status(returned: Any) -> None:
     assert "is not an HTTP status: return (value, status) with a number from 200 to 599" in refusal(returned)
 
 
-@pytest.mark.parametrize("returned", [(1, 2, 3, 4), ({}, 200, "headers"), ({}, 200, 5)])
+@pytest.mark.parametrize("returned", [(1, 2, 3, 4), ({}, 200, "headers"), ({}, 200, 5), ({}, [1, 2])])
 def test_what_is_no_form(returned: Any) -> None:
     assert refusal(returned) == "a tuple must be (value, status), (value, headers) or (value, status, headers)"
 
@@ -372,6 +383,7 @@ def test_connexion_is_not_imported_for_it(monkeypatch: pytest.MonkeyPatch) -> No
         ({"X-A": "a\r\nSet-Cookie: b"}, "the header X-A has a line break or a control character in its value"),
         ({"X-A": "\0"}, "the header X-A has a line break or a control character in its value"),
         ({"X A": "b"}, "'X A' is not the name of a header"),
+        ({"Set-Cookie": ["a", "b\n"]}, "the header Set-Cookie has a line break or a control character in its value"),
         ({"": "b"}, "'' is not the name of a header"),
     ],
 )
