@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+import funcatron.http  # noqa: F401 - connexion is first imported there, without its warnings
 from tests.services import database, postgresql
 
 __all__ = ["database", "postgresql"]

@@ -1,0 +1,35 @@
+"""connexion's context of a request: what ``connexion.request`` and ``connexion.context`` tell a handler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connexion.context import _context, _operation, _receive, _scope
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from connexion.operations import AbstractOperation
+from starlette.types import Receive, Scope
+
+__all__ = ["enter", "scoped"]
+
+_CONTEXT = "connexion_context"
+
+
+def scoped(scope: Scope, base_path: str, operation_id: str, path_params: dict[str, Any]) -> Scope:
+    """Return the scope as connexion's routing leaves it; the server's own scope stays as it is."""
+    routing = {"api_base_path": base_path, "operation_id": operation_id}
+    extensions = scope.get("extensions")
+    inner = {**scope}
+    known: dict[str, Any] = {} if extensions is None else extensions
+    inner["extensions"] = {_CONTEXT: {}, **known, ROUTING_CONTEXT: {**known.get(ROUTING_CONTEXT, {}), **routing}}
+    inner["path_params"] = {**scope["path_params"], **path_params} if "path_params" in scope else path_params
+    return inner
+
+
+def enter(operation: AbstractOperation, scope: Scope, receive: Receive) -> dict[str, Any]:
+    """Set the context that connexion's proxies read, in this task, and return it."""
+    found: dict[str, Any] = scope["extensions"][_CONTEXT]
+    _context.set(found)
+    _operation.set(operation)
+    _receive.set(receive)
+    _scope.set(scope)
+    return found

@@ -1,0 +1,132 @@
+"""What of connexion and starlette the plan relies on beyond their documentation, and whether it is still there.
+
+connexion is pinned to a minor version and starlette is not connexion's to pin; so this is asked at start, and where
+something is missing connexion's own stack serves.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+__all__ = ["missing"]
+
+_NAMES = {
+    "connexion.context": ("_context", "_operation", "_receive", "_scope", "context"),
+    "connexion.decorators.parameter": (
+        "CONTEXT_NAME",
+        "get_arguments",
+        "pythonic",
+        "sanitized",
+        "unwrap_decorators",
+    ),
+    "connexion.decorators.response": ("AsyncResponseDecorator",),
+    "connexion.frameworks.starlette": ("Starlette", "starlettify_path"),
+    "connexion.json_schema": ("Draft4RequestValidator", "Draft4ResponseValidator"),
+    "connexion.middleware.abstract": ("ROUTING_CONTEXT",),
+    "connexion.middleware.response_validation": ("ResponseValidationOperation",),
+    "connexion.middleware.security": ("SecurityOperation",),
+    "connexion.operations": ("OpenAPIOperation", "Swagger2Operation"),
+    "connexion.options": ("SwaggerUIConfig",),
+    "connexion.uri_parsing": ("AlwaysMultiURIParser", "FirstValueURIParser", "OpenAPIURIParser", "Swagger2URIParser"),
+    "connexion.utils": ("boolean", "deep_merge", "inspect_function_arguments", "is_null", "is_nullable"),
+    "starlette.concurrency": ("run_in_threadpool",),
+    "starlette.requests": ("cookie_parser",),
+}
+_OPERATION = (
+    "body_definition",
+    "body_name",
+    "body_schema",
+    "consumes",
+    "from_spec",
+    "function",
+    "get_path_parameter_types",
+    "method",
+    "operation_id",
+    "parameters",
+    "produces",
+    "request_body",
+    "response_schema",
+    "responses",
+    "security",
+    "security_schemes",
+    "uri_parser_class",
+)
+_PARAMETERS = {
+    "connexion.decorators.parameter.get_arguments": (
+        "operation",
+        "path_params",
+        "query_params",
+        "body",
+        "files",
+        "arguments",
+        "has_kwargs",
+        "sanitize",
+        "content_type",
+    ),
+    "connexion.middleware.security.SecurityOperation": (
+        "next_app",
+        "security_handler_factory",
+        "security",
+        "security_schemes",
+    ),
+    "connexion.middleware.response_validation.ResponseValidationOperation": ("next_app", "operation"),
+    "connexion.decorators.response.AsyncResponseDecorator": ("framework", "jsonifier"),
+}
+_STACK = (
+    "ServerErrorMiddleware",
+    "ExceptionMiddleware",
+    "SwaggerUIMiddleware",
+    "RoutingMiddleware",
+    "SecurityMiddleware",
+    "RequestValidationMiddleware",
+    "ResponseValidationMiddleware",
+    "LifespanMiddleware",
+    "ContextMiddleware",
+)
+
+
+def missing() -> list[str]:
+    """Return what is not there, or not as it was: nothing, where the plan may be used."""
+    return [*_missing_names(), *_missing_operations(), *_missing_parameters(), *_missing_order()]
+
+
+def _missing_names() -> Iterator[str]:
+    for module, names in _NAMES.items():
+        for name in names:
+            if _found(f"{module}.{name}") is None:
+                yield f"{module}.{name}"
+
+
+def _missing_operations() -> Iterator[str]:
+    for kind in ("OpenAPIOperation", "Swagger2Operation"):
+        operation = _found(f"connexion.operations.{kind}")
+        for name in _OPERATION:
+            if not hasattr(operation, name):
+                yield f"connexion.operations.{kind}.{name}"
+
+
+def _missing_parameters() -> Iterator[str]:
+    for name, parameters in _PARAMETERS.items():
+        found = _found(name)
+        known = inspect.signature(found).parameters if callable(found) else {}
+        for parameter in parameters:
+            if parameter not in known:
+                yield f"{name}({parameter}=)"
+
+
+def _missing_order() -> Iterator[str]:
+    middleware = _found("connexion.middleware.main.ConnexionMiddleware")
+    order = tuple(one.__name__ for one in getattr(middleware, "default_middlewares", ()))
+    if order != _STACK:
+        yield "the order of connexion's middlewares"
+
+
+def _found(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute, None)
+    except ImportError:
+        return None

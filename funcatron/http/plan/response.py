@@ -1,0 +1,134 @@
+"""The response: what a handler returns, encoded and checked as connexion does it, where that is quick."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+from connexion.jsonifier import JSONEncoder, Jsonifier
+from connexion.operations import AbstractOperation
+
+from funcatron.http.plan.schema import RESPONSES, Accepts, acceptor
+
+__all__ = ["Answer", "Responses"]
+
+_decode = msgspec.json.Decoder().decode
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_JSON = re.compile(r"application/(?:json|[a-z0-9.\-]+\+json)")
+_BODILESS = frozenset({204, 304})
+_default = JSONEncoder().default
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response that is ready to be sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
+
+
+class Responses:
+    """Makes answers of what one operation's handler returns.
+
+    Quick are objects and arrays, alone or with a status, of an operation that answers with one JSON media type. All
+    others are connexion's: of text, with headers, Response objects, streams.
+    """
+
+    __slots__ = ("_content_type", "_dumps", "_quick", "_validators")
+
+    def __init__(self, operation: AbstractOperation, jsonifier: Jsonifier, *, validate: bool) -> None:
+        produces = set(operation.produces) or {"application/json"}
+        media_type = next(iter(produces))
+        self._quick = len(produces) == 1 and _JSON.fullmatch(media_type) is not None
+        self._content_type = (b"content-type", media_type.encode("latin-1"))
+        self._dumps = _dumps_of(jsonifier)
+        self._validators = _validators(operation, media_type) if validate else None
+
+    def answer(self, returned: Any) -> Answer | None:
+        """Return the answer, None if it is connexion's to make (or to refuse)."""
+        status, data = 200, returned
+        if type(returned) is tuple and len(returned) == 2 and type(returned[1]) is int:
+            data, status = returned
+        if not self._quick or type(data) not in (dict, list) or not 200 <= status < 600 or status in _BODILESS:
+            return None
+        content = self._dumps(data)
+        if self._validators is not None and not self._is_valid(status, data, content):
+            return None
+        return Answer(status, [self._content_type, (b"content-length", b"%d" % len(content))], content)
+
+    def _is_valid(self, status: int, data: Any, content: bytes) -> bool:
+        """Judge the value itself where it is plain JSON, and else what it became on the wire."""
+        assert self._validators is not None
+        accepts = self._validators.get(status, self._validators.get(None))
+        if accepts is None:
+            return False
+        try:
+            if accepts(data):
+                return True
+        except ValueError:
+            pass
+        try:
+            return accepts(_decode(content))
+        except msgspec.DecodeError:
+            return False
+
+
+def _dumps_of(jsonifier: Jsonifier) -> Callable[[Any], bytes]:
+    def slowly(data: Any) -> bytes:
+        encoded: str = jsonifier.dumps(data)
+        return encoded.encode()
+
+    def quickly(data: Any) -> bytes:
+        """What orjson writes otherwise than Python's json is left to that."""
+        try:
+            content = orjson.dumps(data, _default, _STRICT)
+        except TypeError:
+            return slowly(data)
+        return slowly(data) if b"null" in content and not _is_finite(data) else content
+
+    stock = type(jsonifier) is Jsonifier and jsonifier.dumps_args == Jsonifier().dumps_args
+    return quickly if stock and jsonifier.json is Jsonifier().json else slowly
+
+
+def _is_finite(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            waiting.extend(one)
+        elif isinstance(one, float) and one - one != 0:
+            return False
+    return True
+
+
+def _validators(operation: AbstractOperation, media_type: str) -> dict[int | None, Accepts]:
+    """Return what each status' body must be; None stands for every other status."""
+    validators: dict[int | None, Accepts] = {None: _anything}
+    for status, definition in operation.responses.items():
+        accepts = acceptor(operation.response_schema(status, media_type), RESPONSES)
+        if status == "default":
+            validators[None] = _judge(definition, accepts)
+        elif status.isdecimal() and not status.startswith("0"):
+            validators[int(status)] = _judge(definition, accepts)
+    return validators
+
+
+def _judge(definition: Mapping[str, Any], accepts: Accepts) -> Accepts:
+    required = any(header.get("required") for header in definition.get("headers", {}).values())
+    return _nothing if required else accepts
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+def _nothing(value: Any) -> bool:
+    """A response whose headers are checked too is connexion's."""
+    return False

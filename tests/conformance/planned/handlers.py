@@ -1,0 +1,95 @@
+"""The handlers and the security functions of the fuzz: they note what they see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connexion import request
+from connexion.exceptions import OAuthProblem
+
+__all__ = ["HANDLERS", "NEXT", "SEEN", "akey", "basic", "bearer", "key", "oauth"]
+
+SEEN: list[Any] = []
+"""What the last request's functions saw."""
+
+NEXT: list[Any] = [None]
+"""What the next handler returns, or raises."""
+
+
+def _judge(kind: str, secret: str) -> dict[str, Any] | None:
+    SEEN.append((kind, secret))
+    if secret == "boom":
+        raise ValueError("a security function fails")
+    if secret == "never":
+        raise OAuthProblem(detail="never")
+    return {"sub": "ann", "uid": 1, "scope": ["read"] if secret == "reader" else []} if secret != "bad" else None
+
+
+def key(secret: str, required_scopes: Any = None) -> Any:
+    return _judge("key", secret)
+
+
+async def akey(secret: str) -> Any:
+    return _judge("akey", secret)
+
+
+def basic(username: str, password: str) -> Any:
+    return _judge("basic", password)
+
+
+def bearer(token: str, request: Any) -> Any:
+    SEEN.append(("method", request.method, sorted(request.path_params.items())))
+    return _judge("bearer", token)
+
+
+async def oauth(token: str) -> Any:
+    return _judge("oauth", token)
+
+
+def _see(arguments: dict[str, Any]) -> Any:
+    context = arguments.pop("context_", None)
+    SEEN.append(sorted((name, described(value)) for name, value in arguments.items()))
+    SEEN.append(None if context is None else sorted(context.items(), key=repr))
+    SEEN.append((request.method, dict(request.scope["path_params"]), str(request.url)))
+    if isinstance(NEXT[0], Exception):
+        raise NEXT[0]
+    return NEXT[0]() if callable(NEXT[0]) else NEXT[0]
+
+
+def described(value: Any) -> Any:
+    """Return a value with its types, so that 1, 1.0 and True differ; files by name and content."""
+    if isinstance(value, dict):
+        return ("dict", [(name, described(below)) for name, below in value.items()])
+    if isinstance(value, list):
+        return ("list", [described(below) for below in value])
+    if hasattr(value, "filename"):
+        return ("file", value.filename, value.file.read(), sorted(value.headers.items()))
+    return (type(value).__name__, repr(value))
+
+
+async def every(**arguments: Any) -> Any:
+    return _see(arguments)
+
+
+async def named(p: Any = None, q: Any = None, n: Any = None, body: Any = None, user: Any = None) -> Any:
+    return _see({"p": p, "q": q, "n": n, "body": body, "user": user})
+
+
+def blocking(body: Any = "none", token_info: Any = None, context_: Any = None, **arguments: Any) -> Any:
+    return _see({"body": body, "token_info": token_info, "context_": context_, **arguments})
+
+
+async def reading(p: Any = None, n: Any = None) -> Any:
+    """Reads the body itself, which connexion allows where it is no argument."""
+    return _see({"p": p, "n": n, "read": await request.body()})
+
+
+async def nothing() -> Any:
+    return _see({})
+
+
+async def forms(a: Any = None, file: Any = None, files: Any = None, payload: Any = None, body: Any = None) -> Any:
+    return _see({"a": a, "file": file, "files": files, "payload": payload, "body": body})
+
+
+HANDLERS = (every, named, blocking, reading, nothing, forms)

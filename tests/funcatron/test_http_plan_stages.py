@@ -1,0 +1,242 @@
+"""The stages of a plan, one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from connexion.decorators.parameter import pythonic, sanitized
+from connexion.jsonifier import Jsonifier
+from connexion.operations import OpenAPIOperation
+from connexion.resolver import Resolver
+from starlette.types import Message
+
+from funcatron.http.plan.body import MISSING, Json, take
+from funcatron.http.plan.declared import Declared
+from funcatron.http.plan.handler import Handler
+from funcatron.http.plan.headers import header_parameters
+from funcatron.http.plan.media import is_bodiless, read_head
+from funcatron.http.plan.path import path_parameters
+from funcatron.http.plan.query import Query, parse, query_parameters
+from funcatron.http.plan.refusal import Refused
+from funcatron.http.plan.response import Responses
+from funcatron.http.plan.route import Mount, Routes
+from funcatron.http.plan.schema import REQUESTS, acceptor
+from funcatron.http.trie import Trie
+
+
+def operation(*parameters: dict[str, Any], **more: Any) -> OpenAPIOperation:
+    content = {"responses": {"200": {"content": {"application/json": {}}}}, "parameters": list(parameters), **more}
+    return OpenAPIOperation("get", "/", {"operationId": "f", **content}, Resolver(lambda name: print))
+
+
+def parameter(name: str, location: str, kind: str, more: dict[str, Any] | None = None, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": location, "schema": {"type": kind, **schema}, **(more or {})}
+
+
+def query(*parameters: dict[str, Any], defaults: dict[str, Any] | None = None, strict: bool = False) -> Query:
+    declared = Declared(operation(*parameters), sanitized)
+    names = [p["name"] for p in parameters]
+    return query_parameters(declared, wanted=names, defaults=defaults or {}, strict=strict, others=["key"])
+
+
+def read(made: Query, text: bytes) -> dict[str, Any] | None:
+    arguments: dict[str, Any] = {}
+    try:
+        return arguments if made.read(text, arguments) else None
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"a=1&b=2&a=3", {"a": ["1", "3"], "b": ["2"]}),
+        (b"a=%31&b=x+y", {"a": ["1"], "b": ["x y"]}),
+        (b"&&a&=x&b==", {"a": [""], "": ["x"], "b": ["="]}),
+        (b"a=\xe9", {"a": ["\xe9"]}),
+    ],
+)
+def test_a_query_is_parsed_as_starlette_does(text: bytes, found: dict[str, list[str]]) -> None:
+    assert parse(text) == found
+
+
+def test_scalars_of_a_query() -> None:
+    made = query(
+        parameter("n", "query", "integer", maximum=9, exclusiveMaximum=True), parameter("t", "query", "string")
+    )
+    assert read(made, b"n=7&n=8&t=x") == {"n": 8, "t": "x"}
+    assert read(made, b"n=9") is None
+    assert read(made, b"n=x") is None
+    assert read(made, b"") == {}
+
+
+def test_null_and_what_is_required() -> None:
+    made = query(
+        parameter("n", "query", "integer", {"required": True}, nullable=True), parameter("b", "query", "boolean")
+    )
+    assert read(made, b"n=null&b=TRUE") == {"n": None, "b": True}
+    assert read(made, b"") == {}
+    assert read(query(parameter("n", "query", "integer", {"required": True})), b"m=1") is None
+
+
+def test_strictly_unknown_names_are_connexions() -> None:
+    made = query(parameter("n", "query", "integer"), strict=True)
+    assert read(made, b"n=1&key=k") == {"n": 1}
+    assert read(made, b"n=1&m=1") is None
+
+
+@pytest.mark.parametrize(
+    ("style", "explode", "text", "values"),
+    [
+        ("form", True, b"a=1,2&a=3", [1, 2, 3]),
+        ("form", False, b"a=1,2&a=3", [3]),
+        ("pipeDelimited", False, b"a=1|2", [1, 2]),
+        ("spaceDelimited", False, b"a=1%202", [1, 2]),
+    ],
+)
+def test_arrays_of_a_query(style: str, explode: bool, text: bytes, values: list[int]) -> None:
+    shape = parameter("a", "query", "array", {"style": style, "explode": explode}, items={"type": "integer"})
+    assert read(query(shape), text) == {"a": values}
+
+
+def test_objects_of_a_query_are_laid_over_their_default() -> None:
+    below = {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
+    made = query(parameter("o", "query", "object", {"style": "deepObject"}, **below), defaults={"o": {"a": 1, "b": 2}})
+    assert read(made, b"o[a]=5") == {"o": {"a": 5, "b": 2}}
+    assert read(made, b"") == {"o": {"a": 1, "b": 2}}
+
+
+def test_declarations_that_connexion_reads_otherwise_than_they_look_are_refused() -> None:
+    untyped = {"name": "n", "in": "query", "schema": {}}
+    for wrong in (
+        [untyped],
+        [parameter("n", "query", "integer"), parameter("n", "path", "string")],
+        [parameter("n", "query", "integer"), parameter("n", "query", "string")],
+    ):
+        with pytest.raises(Refused):
+            Declared(operation(*wrong), sanitized)
+    assert Declared(operation(*[parameter("n", "query", "integer")] * 3), sanitized).of("query")
+    assert Declared(operation(), pythonic).argument("userId") == "user_id"
+
+
+def test_paths() -> None:
+    shapes = [parameter("n", "path", "integer"), parameter("item-id", "path", "string", maxLength=2)]
+    made = path_parameters(Declared(operation(*shapes), sanitized), ["n", "item_id"], {"n": "integer"})
+    texts: dict[str, Any] = {"n": "+7", "item_id": "ab"}
+    arguments: dict[str, Any] = {}
+    assert made.read(texts, arguments)
+    assert arguments == {"n": 7, "item_id": "ab"} == texts
+    assert not made.read({"n": "7", "item_id": "abc"}, {})
+    with pytest.raises(Refused):
+        path_parameters(Declared(operation(*shapes), sanitized), ["n"], {})
+
+
+def test_headers_and_cookies_are_checked_as_texts() -> None:
+    shapes = [parameter("X-N", "header", "string", {"required": True}), parameter("c", "cookie", "string", maxLength=1)]
+    made = header_parameters(Declared(operation(*shapes), sanitized))
+    assert made.judge([(b"x-n", b"1"), (b"cookie", b"c=1")])
+    assert not made.judge([(b"cookie", b"c=1")])
+    assert not made.judge([(b"x-n", b"1"), (b"cookie", b"c=12")])
+    assert not header_parameters(Declared(operation(parameter("n", "header", "integer")), sanitized)).judge(
+        [(b"n", b"1")]
+    )
+
+
+def test_what_the_headers_say_of_a_body() -> None:
+    head = read_head([(b"content-type", b"a/b"), (b"content-length", b"3"), (b"content-length", b"4")])
+    assert (head.content_type, head.length, head.empty) == (b"a/b", 3, False)
+    assert is_bodiless([(b"host", b"h")])
+    assert not is_bodiless([(b"content-type", b"multipart/form-data")])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"NaN", b"\xff", b'"\\ud800"', b"[" * 100_000, b"1e999"])
+def test_bodies_that_json_may_read_otherwise_are_connexions(content: bytes) -> None:
+    assert Json(acceptor({}, REQUESTS), nullable=False).value(content) is MISSING
+
+
+def test_bodies() -> None:
+    made = Json(acceptor({"type": "integer"}, REQUESTS), nullable=True)
+    assert made.value(b" 18446744073709551616 ") == 2**64
+    assert made.value(b'"x"') is MISSING
+
+
+def test_a_body_is_given_again_to_who_reads_it_next() -> None:
+    sent: list[Message] = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+        {"type": "http.disconnect"},
+    ]
+    again = list(sent)
+
+    async def receive() -> Message:
+        return sent.pop(0)
+
+    async def reading() -> None:
+        taken, whole = await take(receive, None)
+        assert (taken.content, whole) == (b"ab", True)
+        assert [await taken.receive() for _ in range(3)] == again
+        sent[:] = again
+        taken, whole = await take(receive, 0)
+        assert not whole
+        assert [await taken.receive() for _ in range(3)] == again
+
+    asyncio.run(reading())
+
+
+def test_handlers_get_what_they_name() -> None:
+    async def handler(a: int, user: str) -> Any:
+        return a, user
+
+    made = Handler(handler)
+    assert "a" in made.names
+    assert "b" not in made.names
+    assert asyncio.run(_wait(made({"a": 1}, {"user": "ann", "token_info": {}}))) == (1, "ann")
+
+
+async def _wait(awaitable: Any) -> Any:
+    return await awaitable
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "content"),
+    [
+        ({"a": 1}, 200, b'{"a":1}'),
+        (([1, None], 201), 201, b"[1,null]"),
+        ({"a": float("nan"), "b": None}, 200, b'{"a": NaN, "b": null}\n'),
+        ({1: "a"}, 200, b'{"1": "a"}\n'),
+    ],
+)
+def test_responses(returned: Any, status: int, content: bytes) -> None:
+    answer = Responses(operation(), Jsonifier(), validate=False).answer(returned)
+    assert answer is not None
+    assert (answer.status, answer.content) == (status, content)
+    assert (b"content-length", b"%d" % len(content)) in answer.headers
+
+
+@pytest.mark.parametrize("returned", ["text", None, ({}, 204), ({}, {"X-A": "b"}), (1, 2, 3)])
+def test_unusual_responses_are_connexions(returned: Any) -> None:
+    assert Responses(operation(), Jsonifier(), validate=False).answer(returned) is None
+
+
+def test_responses_are_checked_by_their_status() -> None:
+    content = {"content": {"application/json": {"schema": {"type": "array"}}}}
+    made = Responses(operation(responses={"200": content, "404": {}}), Jsonifier(), validate=True)
+    assert made.answer([]) is not None
+    assert made.answer({}) is None
+    assert made.answer(({}, 404)) is not None
+
+
+def test_the_first_mount_that_fits_takes_all() -> None:
+    deep, top = Trie[str](), Trie[str]()
+    deep.add("GET", "/a", "deep")
+    top.add("GET", "/v1/b", "top")
+    top.add("GET", "/{p}", "any")
+    routes = Routes([Mount("/v1", deep, ("/ui",)), Mount("", top, ("/openapi.json",))])
+    assert routes.find("GET", "/v1/a") == ("deep", {})
+    assert routes.find("GET", "/v1/b") is None
+    assert routes.find("GET", "/v1") is None
+    assert routes.find("GET", "/v1/ui/x") is None
+    assert routes.find("GET", "/openapi.json") is None
+    assert routes.find("GET", "/x") == ("any", {"p": "x"})
