@@ -184,7 +184,7 @@ class ControlHandlers:
 
     async def ready(self) -> Any:
         """The store answers; Unavailable becomes 503."""
-        await self._ask(self._funcatron.store.counts)
+        await self._ask(self._funcatron.store.get, "")
         return {"status": "ok"}
 
     async def metrics(self) -> Result:

@@ -284,6 +284,7 @@ def _configuration(schema: str, options: str) -> tuple[str, list[str]]:
     wanted = {
         "search_path": schema,
         "statement_timeout": f"{STATEMENT_TIMEOUT * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{PATIENCE * 1000:.0f}",  # of a process that was stopped in mid-change
         "default_transaction_isolation": "read committed",
     }
     pairs = [pair for pair in wanted.items() if pair[0] not in options]

@@ -25,7 +25,7 @@ SUCCEEDED = Ending(change="succeed", result=StoredResult(status=201, headers={"x
 FAILED = Ending(change="fail", problem={"status": 500, "title": "Boom"}, failure="handler")
 
 
-@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+@pytest.fixture(params=["sqlite", "memory", pytest.param("postgresql", marks=pytest.mark.service)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExecutionStore]:
     made: ExecutionStore
     match request.param:

@@ -27,6 +27,8 @@ from funcatron.store.postgres import PostgresStore
 from funcatron.store.postgres_schema import VERSION
 from tests.services import PostgreSQL
 
+pytestmark = pytest.mark.service
+
 SUCCEEDED = Ending(change="succeed", result=StoredResult(body={"id": 7}))
 PATIENCE = 60.0
 
