@@ -197,8 +197,12 @@ class ExecutionStore(Protocol):
         the store knows of. What is held at a gate is not among them. Seconds since the epoch.
         """
 
-    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
-        """Note that these were published (again) at ``now``; a store that carries messages writes them with it."""
+    def published(self, executions: Sequence[Execution], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published (again) at ``now``; a store that carries messages writes them with it.
+
+        The records are as they were when they were to be published. One that has gone on since is left out, and so is
+        its message: it may have run already and wait for its next attempt, which has no message yet.
+        """
 
     def expire(self, now: float) -> int:
         """Move ``queued`` executions past ``expires_at`` to ``expired``; returns how many."""

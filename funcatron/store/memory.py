@@ -200,11 +200,14 @@ class MemoryStore:
         )
         return [*due, *stuck][:limit]
 
-    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
-        """Note that these were published."""
+    def published(self, executions: Sequence[Execution], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published, those that have not gone on since."""
         _refuse(messages)
-        for execution_id in execution_ids:
-            self._apply(Change(before=WAITING, sets={"published_at": now}), execution_id)
+        with self._lock:
+            for execution in executions:
+                found = self._records.get(execution.id, execution)
+                if (found.attempt, found.due_at or 0.0) == (execution.attempt, execution.due_at or 0.0):
+                    self._apply(Change(before=WAITING, sets={"published_at": now}), execution.id)
 
     def expire(self, now: float) -> int:
         """End what is queued past its time; return how many."""

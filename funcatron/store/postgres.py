@@ -170,12 +170,13 @@ class PostgresStore:
             found += self._many(own.STALE, {"stale": stale, "unpublished": since, "limit": limit - len(found)})
         return found
 
-    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
-        """Note that these were published."""
+    def published(self, executions: Sequence[Execution], now: float, messages: Sequence[Message] = ()) -> None:
+        """Note that these were published, those that have not gone on since."""
         if messages:
             raise ValueError("this store carries no messages")
-        ids = own.given(execution_ids)
-        self._sessions.run(lambda session: session.execute(own.PUBLISHED, [now, ids]))
+        if executions:
+            columns = own.columns_of(("id", "attempt", "due_at"), [sql.published_row(one) for one in executions])
+            self._sessions.run(lambda session: session.execute(own.PUBLISHED, [*columns, now]))
 
     def expire(self, now: float) -> int:
         """End what is queued past its time; return how many."""

@@ -37,9 +37,15 @@ INSERT_LOG: Final = _insert("log", sql.LOG_COLUMNS)
 KNOWN: Final = "select id from execution where id = any(%s::text[])"
 DUE: Final = sql.DUE.replace(sql.WITHOUT_MESSAGE, "")
 STALE: Final = sql.STALE.replace(sql.WITHOUT_MESSAGE, "")
-PUBLISHED: Final = (
-    "update execution set published_at = %s where id = any(%s::text[]) and state in ('queued', 'retrying')"
-)
+PUBLISHED: Final = """
+    with noted as (
+        select execution.id from execution
+        join unnest(%s::text[], %s::bigint[], %s::double precision[]) as sent (id, attempt, due_at)
+            on execution.id = sent.id and execution.attempt = sent.attempt
+            and coalesce(execution.due_at, 0) = sent.due_at
+        where execution.state in ('queued', 'retrying') order by execution.id for update of execution)
+    update execution set published_at = %s from noted where execution.id = noted.id"""
+"""Locks in the order of ids: two of them never stand in each other's way."""
 PURGE: Final = f"""
     with gone as (delete from execution where id in ({sql.ENDED_BEFORE}) returning id),
     logs as (delete from log where execution in (select id from gone)),

@@ -98,7 +98,10 @@ STALE: Final = (
 ADMITTED: Final = (
     f"select {_SELECTED} from execution where gate = 'admitted' and function = :function and published_at is null"
 )
-PUBLISHED: Final = "update execution set published_at = ? where id = ? and state in ('queued', 'retrying')"
+PUBLISHED: Final = (
+    "update execution set published_at = ? where id = ? and state in ('queued', 'retrying')"
+    " and attempt = ? and coalesce(due_at, 0) = ?"
+)
 PROGRESS: Final = (
     "update execution set progress = :progress where id = :id and state = 'running' and attempt = :attempt"
 )
@@ -192,6 +195,11 @@ def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
 def encode(name: str, value: Any) -> Any:
     """Return a field's value as its column holds it."""
     return value if value is None or name not in _JSON else _text(value)
+
+
+def published_row(execution: Execution) -> tuple[str, int, float]:
+    """Return the values of ``PUBLISHED`` but the first."""
+    return execution.id, execution.attempt, execution.due_at or 0.0
 
 
 def log_row(execution_id: str, line: LogLine) -> tuple[Any, ...]:

@@ -191,13 +191,13 @@ class SQLiteStore:
             found += self._many(sql.STALE, {"stale": stale, "unpublished": since, "limit": limit - len(found)})
         return found
 
-    def published(self, execution_ids: Sequence[str], now: float, messages: Sequence[Message] = ()) -> None:
+    def published(self, executions: Sequence[Execution], now: float, messages: Sequence[Message] = ()) -> None:
         """Note that these were published, and write their messages, in one transaction; wake who waits for them."""
-        if messages and len(messages) != len(execution_ids):
+        if messages and len(messages) != len(executions):
             raise ValueError("there must be one message for each execution, or none at all")
         with self._database.write() as connection:
-            connection.executemany(sql.PUBLISHED, [(now, execution_id) for execution_id in execution_ids])
-            posts = [_post(m, execution_id) for m, execution_id in zip(messages, execution_ids, strict=False)]
+            noted = [connection.execute(sql.PUBLISHED, (now, *sql.published_row(one))).rowcount for one in executions]
+            posts = [_post(m, e.id) for m, e, n in zip(messages, executions, noted, strict=False) if n]
             connection.executemany(INSERT_MESSAGE, posts)
         self._wake(bool(posts))
 
@@ -256,7 +256,7 @@ class SQLiteStore:
             return False
         posts = [(self._message_of(one), one.id) for one in admitted if one is not None]
         connection.executemany(INSERT_MESSAGE, [_post(*post) for post in posts])
-        connection.executemany(sql.PUBLISHED, [(now, execution_id) for _, execution_id in posts])
+        connection.executemany(sql.PUBLISHED, [(now, *sql.published_row(one)) for one in admitted if one is not None])
         return bool(posts)
 
     def _wake(self, posted: bool) -> None:

@@ -225,7 +225,7 @@ def test_no_text_loses_an_execution(store: PostgresStore, odd: str) -> None:
     line = LogLine(time=1.0, level="info", logger=odd, message=odd)
     store.log(given.id, [line])
     assert store.logs(given.id) == [line]
-    store.published([given.id], 1.0)
+    store.published([given], 1.0)
     ended = store.finish(given.id, 1, Ending(change="fail", problem={"detail": odd}, failure="handler"))
     assert ended is not None
     assert ended.problem == {"detail": odd}
@@ -257,7 +257,7 @@ CALLS: list[tuple[str, Callable[[PostgresStore], object]]] = [
     ("reserve", lambda store: store.reserve(reservation())),
     ("settle", lambda store: store.settle(reservation(), None)),
     ("due", lambda store: store.due(now=1.0, stale=1.0, limit=1)),
-    ("published", lambda store: store.published(["x"], 1.0)),
+    ("published", lambda store: store.published([execution()], 1.0)),
     ("expire", lambda store: store.expire(1.0)),
     ("running", lambda store: store.running()),
     ("purge", lambda store: store.purge(1.0)),
@@ -410,14 +410,14 @@ def test_two_that_stand_in_each_others_way_both_get_through(database: str) -> No
 
 
 def _stand_in_each_others_way(store: PostgresStore) -> None:
-    ids = [execution().id for _ in range(200)]
-    store.create([execution(id=each) for each in ids])
+    made = [execution() for _ in range(200)]
+    store.create(made)
     barrier = threading.Barrier(4)
 
     def publish(number: int) -> None:
         barrier.wait()
         for _ in range(5):
-            store.published(ids if number % 2 else ids[::-1], time.time())
+            store.published(made if number % 2 else made[::-1], time.time())
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(publish, range(4)))

@@ -110,7 +110,7 @@ def test_there_is_one_message_for_each_record_or_none(store: SQLiteStore, count:
     with pytest.raises(ValueError, match="one message for each"):
         store.create([execution(), execution()], [Message("q", b"")] * count)
     with pytest.raises(ValueError, match="one message for each"):
-        store.published(["a", "b"], 1.0, [Message("q", b"")] * count)
+        store.published([execution(), execution()], 1.0, [Message("q", b"")] * count)
     assert store.counts() == {}
 
 
@@ -123,7 +123,7 @@ def test_what_has_a_message_is_not_due(store: SQLiteStore, file: Path) -> None:
     assert store.due(now=later, stale=later, limit=9) == [], "someone is about to start it"
     change(file, "delete from message")
     assert store.due(now=later, stale=later, limit=9) == [made]
-    store.published([made.id], time.time(), [Message("q", b"m")])
+    store.published([made], time.time(), [Message("q", b"m")])
     assert store.due(now=later, stale=later, limit=9) == []
     assert rows(file, "select payload, execution from message") == [(b"m", made.id)]
 
@@ -162,7 +162,7 @@ def test_whoever_waits_for_messages_is_woken(store: SQLiteStore) -> None:
     assert not listener.wait(0), "a record alone wakes nobody"
     store.create([execution()], [Message("q", b"m")])
     assert listener.wait(30)
-    store.published([made.id], 1.0, [Message("q", b"m")])
+    store.published([made], 1.0, [Message("q", b"m")])
     assert listener.wait(30)
     listener.close()
     lease.release()

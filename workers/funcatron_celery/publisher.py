@@ -105,9 +105,8 @@ class CeleryDispatcher:
     def _publish_again(self, executions: list[Execution]) -> set[str]:
         if not self._embedded:
             return self._publish(executions)
-        ids = [execution.id for execution in executions]
-        self._store.published(ids, time.time(), [_message(execution) for execution in executions])
-        return set(ids)
+        self._store.published(executions, time.time(), [_message(execution) for execution in executions])
+        return {execution.id for execution in executions}
 
     def _publish(self, executions: list[Execution]) -> set[str]:
         if not executions:
@@ -117,7 +116,7 @@ class CeleryDispatcher:
         sent = self._publisher.publish([_outgoing(execution) for execution in executions])
         try:
             if sent:
-                self._store.published(list(sent), time.time())
+                self._store.published([e for e in executions if e.id in sent], time.time())
         except Unavailable as error:  # the sweep publishes them once more, which does no harm
             logger.warning("%d executions were published but not marked so: %s", len(sent), error)
         return sent
