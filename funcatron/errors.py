@@ -40,6 +40,9 @@ __all__ = [
     "Violation",
 ]
 
+SEE_LOG = "the log has the reason under this execution"
+"""How the detail of a problem ends that does not say what went wrong: nobody foresaw it, and callers are not told."""
+
 
 class FuncatronError(Exception):
     """Something in the set-up is wrong."""

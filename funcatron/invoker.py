@@ -21,7 +21,7 @@ import msgspec
 
 from funcatron.calls import Calls, Cancelled
 from funcatron.codec import encode_json
-from funcatron.errors import FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
+from funcatron.errors import SEE_LOG, FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
 from funcatron.invocation import Context, Invocation, Result
 from funcatron.ports import CallNext, Middleware
 from funcatron.registry import Function
@@ -319,7 +319,7 @@ def _unforeseen(error: Exception, execution_id: str, function: str) -> Answer:
     if foreign is not None:
         return foreign, "handler", _seconds(foreign.headers)
     logger.error("%s failed (execution %s)", function, execution_id, exc_info=error)
-    return Problem(500, detail=f"{function} failed; the log has the reason under this execution"), "handler", None
+    return Problem(500, detail=f"{function} failed; {SEE_LOG}"), "handler", None
 
 
 def _foreign_problem(error: Exception) -> Problem | None:

@@ -129,17 +129,18 @@ def show(execution_id: str, as_json: bool, **given: Any) -> None:
     """Show one execution: its state, input, result or problem, and the attempts that failed."""
     with opened(given) as records:
         execution = records.get(execution_id)
+        lines = records.logs(execution_id) if execution["history"] and not as_json else []
     if as_json:
         print_json(execution)
         return
-    history = execution.pop("history", [])
+    history = execution.pop("history")
     del execution["links"]
     for name, value in execution.items():
         if value not in (None, {}, []):
             click.echo(f"{name:<14}{value if isinstance(value, str) else _compact(value)}")
     if history:
         click.echo("")
-        print_table(HISTORY, [attempt_row(attempt) for attempt in history], cut=("WHY",))
+        print_table(HISTORY, [attempt_row(attempt, lines) for attempt in history], cut=("WHY",))
 
 
 @command.command()

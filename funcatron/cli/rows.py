@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+
+from funcatron.errors import SEE_LOG
 
 __all__ = ["COLUMNS", "CUT", "HISTORY", "UNITS", "attempt_row", "execution_row"]
 
@@ -28,17 +31,28 @@ def execution_row(execution: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def attempt_row(attempt: dict[str, Any]) -> tuple[str, ...]:
-    """Return the cells of HISTORY for a failed attempt's JSON form."""
+def attempt_row(attempt: dict[str, Any], lines: Sequence[dict[str, Any]] = ()) -> tuple[str, ...]:
+    """Return the cells of HISTORY for a failed attempt's JSON form; ``lines`` are the log lines of its execution.
+
+    Of an exception that nobody foresaw, which callers are not told, the log has the reason: the last line of an error.
+    """
     problem = attempt["problem"]
+    why = str(problem.get("detail") or problem.get("title") or "")
     return (
         str(attempt["attempt"]),
         attempt["ended_at"],
         "" if attempt["duration"] is None else f"{attempt['duration']:.2f} s",
         attempt["worker"] or "",
         attempt["failure"] or "",
-        str(problem.get("detail") or problem.get("title") or ""),
+        (_logged(attempt, lines) or why) if why.endswith(SEE_LOG) else why,
     )
+
+
+def _logged(attempt: dict[str, Any], lines: Sequence[dict[str, Any]]) -> str | None:
+    """Return the last line of the last error within the attempt's time."""
+    began, ended = attempt["started_at"] or "", attempt["ended_at"]
+    errors = [line["message"] for line in lines if line["level"] == "error" and began <= line["time"] <= ended]
+    return str(errors[-1]).rstrip().rpartition("\n")[2] if errors else None
 
 
 def _age(seconds: float) -> str:

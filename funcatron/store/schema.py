@@ -57,7 +57,7 @@ create table holder (owner text not null, queue text not null, primary key (owne
 create index holder_queue on holder (queue);
 """
 
-# A key has its own row, so that a sync call needs no record; it outlives neither its own time nor an answer of none.
+# A key has a row of its own, so that a sync call needs no record, and a record no key.
 _KEYS_AND_ATTEMPTS = """
 drop index execution_idempotency;
 alter table execution drop column idempotency_key;

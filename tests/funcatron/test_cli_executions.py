@@ -12,7 +12,7 @@ import pytest
 
 from funcatron.cli import main
 from funcatron.cli.stored import StoredRecords
-from funcatron.errors import FuncatronError, Unavailable
+from funcatron.errors import SEE_LOG, FuncatronError, Unavailable
 from funcatron.execution import Execution, LogLine, StoredResult, new_id
 from funcatron.ports import Ending
 from funcatron.settings import load_settings
@@ -113,6 +113,23 @@ def test_show(store: SQLiteStore, run: Run) -> None:
     assert '"item": "tea"' in out
     assert "s3cret" not in out
     assert json.loads(run("show", shown, "--json")[1])["id"] == shown
+
+
+def test_show_has_the_reason_that_only_the_log_knows(store: SQLiteStore, run: Run) -> None:
+    shown = add(store)
+    for _ in range(2):
+        started = store.start(shown, worker="w", deadline=None)
+        assert started is not None
+        assert started.started_at is not None
+        store.log(shown, [LogLine(started.started_at, "error", "f", "Traceback:\n  ...\nValueError: no stock\n")])
+        problem = {"title": "Internal Server Error", "status": 500, "detail": f"f failed; {SEE_LOG}"}
+        store.finish(shown, started.attempt, Ending(change="retry", problem=problem, failure="handler"))
+    store.start(shown, worker="w", deadline=None)
+    store.finish(shown, 3, Ending(change="fail", problem=problem, failure="handler"))
+    first, second, third = run("show", shown)[1].splitlines()[-3:]
+    assert first.endswith(" handler  ValueError: no stock")
+    assert second.endswith(" handler  ValueError: no stock")
+    assert third.endswith(f" handler  f failed; {SEE_LOG}")  # nothing was logged
 
 
 def test_show_has_the_history(store: SQLiteStore, run: Run) -> None:

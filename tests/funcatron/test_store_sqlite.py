@@ -21,7 +21,7 @@ from funcatron.execution import Execution, new_id
 from funcatron.ports import Ending, ExecutionQuery, Message
 from funcatron.store.lease import Lease
 from funcatron.store.opening import check_writable, path_of
-from funcatron.store.schema import VERSION
+from funcatron.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from funcatron.store.sqlite import SQLiteStore
 from funcatron.store.wakeup import Listener
 
@@ -421,6 +421,26 @@ def test_the_file_of_another_program_is_refused(file: Path) -> None:
         pytest.raises(SettingsError, match="of another program"),
     ):
         store.counts()
+
+
+def test_a_file_of_the_first_schema_is_brought_to_the_present_one(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.execute(f"pragma application_id={APPLICATION_ID}")
+        connection.execute("pragma user_version=1")
+        connection.execute(
+            "insert into execution (id, function, trigger, queue, state, attempt, created_at, input, headers,"
+            " idempotency_key) values ('e', 'f', 'async', 'q', 'failed', 1, 1.0, '{\"a\":1}', '{}', 'k')"
+        )
+        connection.commit()
+    with contextlib.closing(SQLiteStore(f"sqlite:///{file}")) as store:
+        found = store.get("e")
+        assert found is not None
+        assert (found.input, found.state, list(store.attempts("e"))) == ({"a": 1}, "failed", [])
+        again = store.redrive("e")
+        assert again is not None
+        assert again.state == "queued"
+    assert rows(file, "pragma user_version") == [(VERSION,)]
 
 
 def test_many_processes_may_make_the_file_at_once(file: Path) -> None:
