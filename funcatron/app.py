@@ -34,6 +34,7 @@ from funcatron.runner import Runner
 from funcatron.services import Services
 from funcatron.settings import Settings, load_settings
 from funcatron.spec.document import load
+from funcatron.store.killed import Killed
 from funcatron.triggers import BoundTrigger, bound_triggers, subscribers
 
 __all__ = ["Funcatron"]
@@ -155,10 +156,16 @@ class Funcatron:
             store=self.store,
             invoker=self.invoker,
             alive=self.store.alive,
+            killed=lambda worker: worker in self.killed,
             ended=Endings(self.registry, self.dispatcher).after,
             publish=self.dispatcher.republish,
             redacted=self.settings.redact,
         )
+
+    @part
+    def killed(self) -> Killed:
+        """The workers of this machine that were killed because what they ran did not end in its time."""
+        return Killed(Path(self.settings.data_dir).resolve() / "killed")
 
     @part
     def triggers(self) -> list[BoundTrigger]:

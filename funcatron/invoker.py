@@ -179,7 +179,11 @@ def _call_blocking(
                 raise InvalidReply("the handler returned an awaitable: declare it with async def")
             result = function.replies.encode(returned)
             if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
-                read = result.body.collect() if result.body.blocking else asyncio.run(result.body.acollect())
+                read = (
+                    result.body.collect(invocation.deadline)
+                    if result.body.blocking
+                    else asyncio.run(result.body.acollect())
+                )
                 result = msgspec.structs.replace(result, body=read)
             if invocation.deadline is not None and time.monotonic() >= invocation.deadline:
                 raise TimeLimitExceeded

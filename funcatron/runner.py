@@ -35,9 +35,9 @@ FINAL_FAILURES = frozenset({"invalid"})
 class Runner:
     """Runs executions from the store.
 
-    ``alive`` tells whether the worker of this id still lives; ``ended`` is called with each execution that reached an
-    end state (callbacks hang there) and may be called twice for one; ``publish`` with those on record that an end let
-    through their gate.
+    ``alive`` tells whether the worker of this id still lives, ``killed`` whether it was killed because what it ran did
+    not end in its time; ``ended`` is called with each execution that reached an end state (callbacks hang there) and
+    may be called twice for one; ``publish`` with those on record that an end let through their gate.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Runner:
         store: ExecutionStore,
         invoker: Invoker,
         alive: Callable[[str], bool] = lambda worker: True,
+        killed: Callable[[str], bool] = lambda worker: False,
         ended: Callable[[Execution], None] = lambda execution: None,
         publish: Callable[[Sequence[Execution]], None] = lambda executions: None,
         redacted: tuple[str, ...] = (),
@@ -56,6 +57,7 @@ class Runner:
         self._store = store
         self._invoker = invoker
         self._alive = alive
+        self._killed = killed
         self._ended = ended
         self._publish = publish
         self._redacted = redacted
@@ -142,11 +144,12 @@ class Runner:
         return _unless_held(start(execution_id))
 
     def lose(self, execution: Execution) -> Execution | None:
-        """End a running attempt whose worker is gone: it counts, and the retry policy decides what follows.
+        """End a running attempt that its worker will not end: it counts, and the retry policy decides what follows.
 
-        Where its deadline has passed the failure is ``timeout`` (its worker was ended for that), else ``lost``.
+        The failure is ``timeout`` where its deadline has passed and its worker still lives or was killed for that, else
+        ``lost``: a worker that crashed may merely have been found late.
         """
-        timed_out = execution.deadline is not None and time.time() >= execution.deadline
+        timed_out = self._is_too_late(execution)
         failure: Failure = "timeout" if timed_out else "lost"
         detail = (
             f"{execution.function} did not end in its time, and its worker was ended"
@@ -165,6 +168,12 @@ class Runner:
         if after is not None:
             self._after(after)
         return after
+
+    def _is_too_late(self, execution: Execution) -> bool:
+        if execution.deadline is None or time.time() < execution.deadline:
+            return False
+        worker = execution.worker
+        return worker is None or self._killed(worker) or self._alive(worker)
 
     def _after(self, execution: Execution) -> None:
         """Follow the end of an attempt."""

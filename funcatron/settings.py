@@ -40,9 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 8000  # 0: one that is free
     processes: Positive = 1  # HTTP server processes
     workers: Count = 1  # Celery worker processes
-    threads: Positive = 40  # threads for sync handlers in each HTTP process
-    pool: Literal["solo", "prefork", "threads", "auto"] = "auto"
-    concurrency: Positive = 1  # per worker process, where the pool has any
+    threads: Positive = 40  # threads for sync handlers in each HTTP process and asyncio worker
+    pool: Literal["solo", "prefork", "threads", "asyncio", "auto"] = "auto"
+    concurrency: Positive | None = None  # per worker process, where the pool has any; default: asyncio 100, others 1
     broker: str | None = None  # sqlite:///FILE, amqp://, redis://; default: the store's file
     result_backend: str | None = None  # Celery's own, for Celery clients that wait for results; default: none
     store: str | None = None  # sqlite:///FILE, postgresql://; default: <data_dir>/funcatron.db

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar
 
-from funcatron.errors import FuncatronError
+from funcatron.errors import Problem, TimeLimitExceeded
 
 __all__ = ["OwnThread", "Stream"]
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 MOST_COLLECTED = 16 * 1024 * 1024
 """Bytes of a streamed reply that are kept where it cannot be streamed (in a record)."""
+
+BREATH = 64
+"""Chunks after which a stream that is read to its end lets others run."""
 
 CLOSING = 10.0
 """Seconds that a stream that is given up waits for a sync generator which still makes a chunk."""
@@ -99,23 +103,29 @@ class Stream:
         if not self._over:
             await self._end(GeneratorExit())
 
-    def collect(self) -> bytes:
-        """Return all chunks of a sync source, in this thread. Raises FuncatronError past 16 MiB."""
+    def collect(self, deadline: float | None = None) -> bytes:
+        """Return all chunks of a sync source, in this thread.
+
+        Raises Problem past 16 MiB, TimeLimitExceeded past ``deadline`` (seconds of ``time.monotonic()``).
+        """
         chunks = _Chunks()
         try:
             for item in self._items:
                 chunks.add(self._encode(item))
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeLimitExceeded
         finally:
             self._over = True
             _close(self._source)
         return chunks.whole()
 
     async def acollect(self) -> bytes:
-        """Return all chunks. Raises FuncatronError past 16 MiB."""
+        """Return all chunks. Raises Problem past 16 MiB."""
         chunks = _Chunks()
         try:
             async for chunk in self:
-                chunks.add(chunk)
+                if chunks.add(chunk) % BREATH == 0:
+                    await asyncio.sleep(0)  # a source that waits for nothing must not outlive its time limit
         except BaseException:
             await self.aclose()
             raise
@@ -164,12 +174,18 @@ class _Chunks:
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
+        self._count = 0
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes) -> int:
+        """Add a chunk; returns how many have been added."""
+        self._count += 1
         self._size += len(chunk)
         if self._size > MOST_COLLECTED:
-            raise FuncatronError(f"the streamed answer is larger than {MOST_COLLECTED} bytes: only HTTP can stream it")
-        self._chunks.append(chunk)
+            detail = f"the streamed answer is larger than {MOST_COLLECTED} bytes: only HTTP can stream it"
+            raise Problem(500, "Answer too large", detail)
+        if chunk:
+            self._chunks.append(chunk)
+        return self._count
 
     def whole(self) -> bytes:
         return b"".join(self._chunks)

@@ -39,6 +39,7 @@ class World:
     def __init__(self, handler: Callable[..., Any], calls: ThreadCalls, operation: dict[str, Any]) -> None:
         self.store = MemoryStore()
         self.dead: set[str] = set()
+        self.killed: set[str] = set()
         self.ended: list[Execution] = []
         self.published: list[str] = []
         self.services = Services()
@@ -53,6 +54,7 @@ class World:
             store=self.store,
             invoker=Invoker(services=self.services, calls=self._calls),
             alive=lambda worker: worker not in self.dead,
+            killed=lambda worker: worker in self.killed,
             ended=self.ended.append,
             publish=lambda executions: self.publish(executions),
             redacted=("password",),
@@ -303,6 +305,7 @@ async def test_a_stream_that_is_too_large_fails(world: Callable[..., World], mon
         assert after.state == "failed"
         assert after.problem is not None
         assert after.problem["detail"].startswith("the streamed answer is larger than 1 bytes")
+        assert after.failure == "handler"
 
 
 async def test_a_stream_that_fails_in_the_middle_fails(world: Callable[..., World]) -> None:
@@ -515,11 +518,31 @@ async def test_a_worker_that_was_ended_for_its_time_is_a_timeout(world: Callable
     execution_id = here.accept()
     here.store.start(execution_id, worker="w-1", deadline=time.time() - 1)
     here.dead.add("w-1")
+    here.killed.add("w-1")
     assert await here.runner().run(execution_id, "f", worker="w-2") is None
     after = here.record(execution_id)
     assert (after.state, after.failure, after.attempt) == ("retrying", "timeout", 1)
     assert after.due_at is not None
     assert after.due_at > time.time() + 50
+
+
+async def test_a_worker_that_crashed_is_lost_however_late_that_is_noticed(world: Callable[..., World]) -> None:
+    here = world(lambda: None, extension={"mode": "async", "retry": {"attempts": 1}})
+    execution_id = here.accept()
+    here.store.start(execution_id, worker="w-1", deadline=time.time() - 60)
+    here.dead.add("w-1")
+    after = here.runner().lose(here.record(execution_id))
+    assert after is not None
+    assert (after.state, after.failure) == ("failed", "lost")
+
+
+async def test_a_living_worker_that_is_late_has_timed_out(world: Callable[..., World]) -> None:
+    here = world(lambda: None, extension={"mode": "async", "retry": {"attempts": 1}})
+    execution_id = here.accept()
+    here.store.start(execution_id, worker="w-1", deadline=time.time() - 60)
+    after = here.runner().lose(here.record(execution_id))
+    assert after is not None
+    assert (after.state, after.failure) == ("failed", "timeout")
 
 
 async def test_a_worker_that_comes_back_changes_nothing(world: Callable[..., World]) -> None:

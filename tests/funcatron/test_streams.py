@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from funcatron import streams
-from funcatron.errors import FuncatronError
+from funcatron.errors import Problem, TimeLimitExceeded
 from funcatron.streams import OwnThread, Stream
 
 pytestmark = pytest.mark.anyio
@@ -231,9 +231,34 @@ async def test_there_is_a_limit(open_stream: Any, journal: Journal, monkeypatch:
     monkeypatch.setattr(streams, "MOST_COLLECTED", 3)
     assert await open_stream("a", "bc").acollect() == b"abc"
     journal.clear()
-    with pytest.raises(FuncatronError, match="larger than 3 bytes: only HTTP can stream it"):
+    with pytest.raises(Problem, match="larger than 3 bytes: only HTTP can stream it"):
         await open_stream("a", "bc", "d").acollect()
     assert journal == ["source closed", "inner GeneratorExit", "outer GeneratorExit"]
+
+
+async def test_an_async_source_that_waits_for_nothing_lets_others_run(journal: Journal) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b""
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await Stream(endless(), lambda chunk: chunk).acollect()
+
+
+def test_a_sync_source_that_never_ends_is_left_at_the_deadline() -> None:
+    closed = []
+
+    def endless() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b""
+        finally:
+            closed.append(True)
+
+    with pytest.raises(TimeLimitExceeded):
+        Stream(endless(), lambda chunk: chunk).collect(time.monotonic() + 0.05)
+    assert closed == [True]
 
 
 def test_a_sync_source_is_collected_in_place(journal: Journal) -> None:

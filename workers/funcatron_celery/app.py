@@ -23,6 +23,12 @@ __all__ = ["FunctionsApp", "make_celery"]
 PREFORK = ("amqp", "pyamqp", "redis")
 """Brokers whose transport has an async loop, which the prefork pool needs."""
 
+POOLS = {"asyncio": "funcatron_celery.asyncio_pool:TaskPool"}
+"""Pools that Celery has no name for."""
+
+ASYNC_CONCURRENCY = 100
+"""Executions at a time on one event loop, unless ``concurrency`` says otherwise."""
+
 AMQP_OPTIONS = {"confirm_publish": True, "read_timeout": 60}
 """A broker that does not answer for a minute is connected to anew: RabbitMQ can leave a client waiting for ever, for a
 quorum queue whose first entries were lost when the broker was killed."""
@@ -60,6 +66,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
     names = settings.queues or tuple(sorted({function.extension.queue for function in functions}))
     alone = supervised or not settings.broker_url.startswith(PREFORK)
     pool = settings.pool if settings.pool != "auto" else "solo" if alone else "prefork"
+    concurrency = settings.concurrency or (ASYNC_CONCURRENCY if pool == "asyncio" else 1)
     paced = pool == "solo" and is_embedded(settings.broker_url)  # our transport claims no more than is soon begun
     return {
         "accept_content": ["json"],
@@ -77,8 +84,8 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "task_send_sent_event": False,
         "worker_send_task_events": False,
         "worker_consumer": "funcatron_celery.guard:Consumer",
-        "worker_pool": pool,
-        "worker_concurrency": 1 if pool == "solo" else settings.concurrency,
+        "worker_pool": POOLS.get(pool, pool),
+        "worker_concurrency": 1 if pool == "solo" else concurrency,
         "worker_prefetch_multiplier": 64 if paced else 1,
         "worker_enable_prefetch_count_reduction": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

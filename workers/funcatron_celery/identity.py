@@ -11,10 +11,13 @@ __all__ = ["Identity"]
 
 
 class Identity:
-    """The worker id of this process; taken on first use, and anew in a forked child. ``lease`` takes one."""
+    """The worker id of this process; taken on first use, and anew in a forked child. ``lease`` takes one, ``tell`` is
+    called with each.
+    """
 
     def __init__(self, lease: Callable[[], Lease]) -> None:
         self._take = lease
+        self.tell: Callable[[str], None] = lambda worker: None
         self._lease: Lease | None = None
         self._lock = threading.Lock()
 
@@ -27,6 +30,7 @@ class Identity:
                 lease = self._lease
                 if lease is None or not lease.held:
                     lease = self._lease = self._take()
+                    self.tell(lease.id)
         return lease.id
 
     def release(self) -> None:

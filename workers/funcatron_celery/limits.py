@@ -16,10 +16,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-from funcatron.calls import Cancelled
-from funcatron.errors import TimeLimitExceeded
+from billiard import current_process
 
-__all__ = ["GRACE", "InlineCalls"]
+from funcatron.calls import Cancelled, ThreadCalls
+from funcatron.errors import TimeLimitExceeded
+from funcatron_celery.deadlines import Deadlines
+
+__all__ = ["GRACE", "InlineCalls", "WatchedThreads", "die_at_once"]
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ AGAIN = 1.0
 class InlineCalls:
     """Runs a sync handler where it is called (``funcatron.calls.Calls``); in the main thread it can be interrupted.
 
-    In any other thread (Celery's ``threads`` pool) there is neither soft limit nor cancellation, only the reaper.
+    In any other thread (Celery's ``threads`` pool) there is neither soft limit nor cancellation, only the hard limit.
     A call has ended when ``run`` returns, so no event loop is needed around it. ``current`` names the execution that
     the main thread runs; whoever runs executions keeps it up to date.
     """
@@ -89,6 +92,40 @@ class InlineCalls:
             inside = False
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)
+
+
+def die_at_once() -> None:
+    """In a child of the prefork pool let SIGTERM end the process, as SIGKILL does.
+
+    It comes at the hard limit and when a task is revoked. billiard makes an exception of it in whatever runs, which
+    would look as if the handler had asked for an exit.
+    """
+    if current_process().name != "MainProcess":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class WatchedThreads(ThreadCalls):
+    """Threads for sync handlers, beside an event loop (``funcatron.calls.Calls``).
+
+    At its time limit or on cancellation a call is given up, and its execution has ended; the thread goes on, because
+    nothing can interrupt it. So the call keeps its place among ``deadlines`` until it has really ended.
+    """
+
+    def __init__(self, deadlines: Deadlines, threads: int) -> None:
+        super().__init__(threads)
+        self._deadlines = deadlines
+
+    async def run(self, call: Callable[[], T], timeout: float | None) -> T:
+        """See Calls; ``timeout`` runs from here. Raises Unavailable where too many calls wait for a thread."""
+        if timeout is None:
+            return await super().run(call, timeout)
+        at = time.monotonic() + timeout
+
+        def watched() -> T:
+            with self._deadlines.until(at):
+                return call()
+
+        return await super().run(watched, timeout)
 
 
 def _too_late(number: int, frame: FrameType | None) -> None:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from funcatron_celery.awaiting import await_, can_await
+
 __all__ = ["TaskLoop", "driven"]
 
 T = TypeVar("T")
@@ -24,7 +26,9 @@ class TaskLoop:
         self._loops: list[asyncio.AbstractEventLoop] = []
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what the coroutine returns."""
+        """Return what the coroutine returns; in the asyncio pool others run on the loop meanwhile."""
+        if can_await():
+            return await_(coroutine)
         loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()

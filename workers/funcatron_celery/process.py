@@ -33,15 +33,16 @@ CONFIGURATION = 78
 _PR_SET_PDEATHSIG = 1
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
 _DEADLINE = struct.Struct("d")
+_NAME = struct.Struct("255p")  # a string and its length
 
 
 class Child:
     """What a role is given: the line to its supervisor."""
 
-    def __init__(self, name: str, ready: int, deadline: mmap.mmap) -> None:
+    def __init__(self, name: str, ready: int, line: mmap.mmap) -> None:
         self.name = name
         self._ready: int | None = ready
-        self._deadline = deadline
+        self._line = line
 
     def ready(self) -> None:
         """Say that this child serves now."""
@@ -55,7 +56,11 @@ class Child:
 
         A child that is still at it after that is killed, because nothing else stops it.
         """
-        _DEADLINE.pack_into(self._deadline, 0, at or 0.0)
+        _DEADLINE.pack_into(self._line, 0, at or 0.0)
+
+    def known_as(self, worker: str) -> None:
+        """Say by what id this child is known in the records of what it runs."""
+        _NAME.pack_into(self._line, _DEADLINE.size, worker.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,12 @@ class ChildProcess:
         self.pid: int | None = None
         self.ready = False
         self.pipe: int | None = None
-        self._deadline = mmap.mmap(-1, _DEADLINE.size)
+        self._line = mmap.mmap(-1, _DEADLINE.size + _NAME.size)
 
     def start(self, lifeline: tuple[int, int]) -> None:
         """Fork. ``lifeline`` is a pipe whose write end only the supervisor keeps."""
-        _DEADLINE.pack_into(self._deadline, 0, 0.0)
+        _DEADLINE.pack_into(self._line, 0, 0.0)
+        _NAME.pack_into(self._line, _DEADLINE.size, b"")
         read, write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -88,7 +94,7 @@ class ChildProcess:
         if pid == 0:
             os.close(read)
             os.close(lifeline[1])
-            _live(self.role, Child(self.role.name, write, self._deadline), supervisor, lifeline[0])
+            _live(self.role, Child(self.role.name, write, self._line), supervisor, lifeline[0])
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(write)
         with contextlib.suppress(OSError):  # the child does it too; whoever is first
@@ -108,9 +114,15 @@ class ChildProcess:
             os.close(self.pipe)
             self.pipe = None
 
+    @property
+    def worker(self) -> str | None:
+        """The id that the child is known as, if it has said so."""
+        (name,) = _NAME.unpack_from(self._line, _DEADLINE.size)
+        return name.decode(errors="replace") or None
+
     def overdue(self, grace: float) -> bool:
         """Whether what it runs should have ended more than ``grace`` seconds ago."""
-        (deadline,) = _DEADLINE.unpack_from(self._deadline, 0)
+        (deadline,) = _DEADLINE.unpack_from(self._line, 0)
         return bool(deadline) and time.monotonic() > deadline + grace
 
     def ended(self) -> int | None:

@@ -77,6 +77,7 @@ class CeleryRoles:
             roles,
             shutdown_timeout=self._settings.shutdown_timeout,
             grace=GRACE,
+            on_overdue=self._funcatron.killed.add,
             on_ready=lambda: self._on_ready(urls),
         )
         code = supervisor.run()
@@ -106,7 +107,9 @@ class CeleryRoles:
             from funcatron_celery.worker import serve_tasks
 
             app = make_celery(self._funcatron, supervised=True)
-            app.tasks_of_functions.must_end = child.must_end
+            if app.conf.worker_pool != "prefork":  # Celery keeps the limits of that one's processes
+                app.identity.tell = child.known_as
+                app.tasks_of_functions.deadlines.tell = child.must_end
             sys.exit(serve_tasks(app, name=child.name, ready=child.ready))
 
         return [Role(f"worker-{number}", main) for number in range(1, self._settings.workers + 1)]

@@ -2,7 +2,7 @@
 
 A cancellation is written to the store by whoever asks for it, in whatever process. So while something runs for longer
 than a moment its record is looked at, and when it says ``cancelled`` the handler is interrupted: an async one as any
-task is cancelled, a sync one in the main thread by a signal.
+task is cancelled, a sync one in the main thread by a signal; a sync one in another thread is given up.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class _Attempt:
 
 
 class Running:
-    """The executions that this process runs, by id."""
+    """The executions that this process runs, by id; ``calls`` runs those in its main thread, if any run there."""
 
-    def __init__(self, store: Callable[[], ExecutionStore], calls: InlineCalls) -> None:
+    def __init__(self, store: Callable[[], ExecutionStore], calls: InlineCalls | None) -> None:
         self._store = store
         self._calls = calls
         self._attempts: dict[str, _Attempt] = {}
@@ -58,7 +58,7 @@ class Running:
     def watching(self, execution_id: str, task: asyncio.Task[Any] | None = None) -> Iterator[None]:
         """Have the execution run inside, in this thread; its handler is interrupted where it is cancelled."""
         main = threading.current_thread() is threading.main_thread()
-        if main:
+        if main and self._calls is not None:
             self._calls.current = execution_id
         self._attempts[execution_id] = _Attempt(task, main)
         if not self._some.is_set():
@@ -68,7 +68,7 @@ class Running:
             yield
         finally:
             self._attempts.pop(execution_id, None)
-            if main:
+            if main and self._calls is not None:
                 self._calls.current = None
 
     def _start(self) -> None:
@@ -97,7 +97,7 @@ class Running:
 
     def _end(self, execution_id: str, attempt: _Attempt) -> None:
         logger.info("execution %s was cancelled and is interrupted", execution_id)
-        if attempt.main:
+        if attempt.main and self._calls is not None:
             self._calls.cancel(execution_id)
         if attempt.task is not None and not (loop := attempt.task.get_loop()).is_closed():
             loop.call_soon_threadsafe(attempt.task.cancel)

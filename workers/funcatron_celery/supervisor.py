@@ -48,7 +48,8 @@ class Supervisor:
     """Runs roles in child processes until it is told to stop.
 
     ``on_ready`` is called once, when every child serves. ``grace`` is what a handler may take beyond its time limit, to
-    clean up, before its process is killed. Times are seconds.
+    clean up, before its process is killed; ``on_overdue`` is called before that with the child's worker id. Times are
+    seconds.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Supervisor:
         shutdown_timeout: float = 30.0,
         grace: float = 2.0,
         on_ready: Callable[[], None] = lambda: None,
+        on_overdue: Callable[[str], None] = lambda worker: None,
     ) -> None:
         self._places = [_Place(role) for role in roles]
         self._shutdown_timeout = shutdown_timeout
         self._grace = grace
         self._on_ready: Callable[[], None] | None = on_ready
+        self._on_overdue = on_overdue
         self._signals = 0
         self._heard = 0
         self._code = 0
@@ -142,6 +145,8 @@ class Supervisor:
         elif place.kill_at is None and child.overdue(self._grace):
             logger.error("%s runs past its time limit and is killed; where it is stuck:", child.role.name)
             child.dump()
+            if (worker := child.worker) is not None:
+                self._on_overdue(worker)
             place.kill_at = now + TICK / 2
 
     def _obey(self) -> None:

@@ -25,10 +25,12 @@ from funcatron.errors import InvalidInput, TransitionError, Unavailable
 from funcatron.execution import Execution
 from funcatron.registry import Function
 from funcatron.runner import Runner
+from funcatron_celery.awaiting import can_await
+from funcatron_celery.deadlines import Deadlines
 from funcatron_celery.envelope import MARK
 from funcatron_celery.examine import Call
 from funcatron_celery.identity import Identity
-from funcatron_celery.limits import GRACE, InlineCalls
+from funcatron_celery.limits import GRACE, InlineCalls, WatchedThreads, die_at_once
 from funcatron_celery.loop import TaskLoop, driven
 from funcatron_celery.running import Running
 
@@ -47,17 +49,14 @@ class FunctionFailed(Exception):
 
 
 class Tasks:
-    """Makes the tasks of one application and runs them in this process.
-
-    ``must_end`` is told, in seconds of ``time.monotonic()``, when what runs must have ended; None when nothing runs.
-    """
+    """Makes the tasks of one application and runs them in this process; ``deadlines`` are those of what runs."""
 
     def __init__(self, funcatron: Funcatron, identity: Identity) -> None:
         self._funcatron = funcatron
         self._identity = identity
         self._prepared: int | None = None
         self.loop = TaskLoop()
-        self.must_end: Callable[[float | None], None] = lambda at: None
+        self.deadlines = Deadlines()
 
     def register(self, app: Celery) -> None:
         """Make one task for each function; what ``celery control revoke`` keeps from running is cancelled on record."""
@@ -72,11 +71,13 @@ class Tasks:
                 self._body(function),
                 name=function.name,
                 Strategy="funcatron_celery.strategy:Strategy",
+                Request="funcatron_celery.request:Request",
                 bind=True,
                 typing=False,
                 shared=False,
                 throws=(FunctionFailed,),
                 max_retries=None,
+                on_loop="own",  # in the asyncio pool
                 time_limit=function.extension.async_timeout + GRACE,  # kept by the prefork pool alone
             )
 
@@ -137,6 +138,16 @@ class Tasks:
         self._funcatron.store.create([record])
         return True
 
+    def times_out(self, execution_id: str) -> None:
+        """Note that the process that runs this execution is killed because it did not end in its time."""
+        try:
+            record = self._funcatron.store.get(execution_id)
+        except Unavailable as error:
+            logger.warning("it cannot be noted that %s has timed out: %s", execution_id, error)
+            return
+        if record is not None and record.state == "running" and record.worker is not None:
+            self._funcatron.killed.add(record.worker)
+
     def _cancel(self, execution_id: str) -> None:
         try:
             self._funcatron.store.cancel(execution_id)
@@ -151,18 +162,16 @@ class Tasks:
             self._prepare()
         pause = 0.1
         while True:
-            self.must_end(time.monotonic() + function.extension.async_timeout)
             try:
-                return self._attempt(function, execution_id, begin)
+                with self.deadlines.until(time.monotonic() + function.extension.async_timeout):
+                    return self._attempt(function, execution_id, begin)
             except asyncio.CancelledError:
                 return None  # its record says so already
             except Unavailable as error:
                 logger.warning("the store is out of reach, trying again in %.1f s: %s", pause, error)
-                if not _wait(pause):
+                if not self.loop.run(_wait(pause)):
                     raise Reject(error, requeue=True) from error
                 pause = min(LONGEST_PAUSE, pause * 2)
-            finally:
-                self.must_end(None)
 
     def _attempt(self, function: Function, execution_id: str, begin: Begin) -> Execution | None:
         runner = self._funcatron.runner
@@ -172,20 +181,21 @@ class Tasks:
         return self.loop.run(self._running.watch(execution_id, begin(runner)))
 
     def _prepare(self) -> None:
-        """In a worker a sync handler runs where its task runs, so that it can be interrupted."""
-        calls = InlineCalls()
-        self._funcatron.calls = calls
-        self._running = Running(lambda: self._funcatron.store, calls)
+        """In a worker a sync handler runs where its task runs, so that it can be interrupted; not on a shared loop."""
+        die_at_once()
+        inline = None if can_await() else InlineCalls()
+        self._funcatron.calls = inline or WatchedThreads(self.deadlines, self._funcatron.settings.threads)
+        self._running = Running(lambda: self._funcatron.store, inline)
         self._prepared = os.getpid()
 
 
-def _wait(seconds: float) -> bool:
+async def _wait(seconds: float) -> bool:
     """Wait; False at once when the worker is to stop."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if _stopping():
             return False
-        time.sleep(min(SLICE, left))
+        await asyncio.sleep(min(SLICE, left))
     return not _stopping()
 
 

@@ -18,6 +18,7 @@ from celery.worker import components, state  # noqa: F401 - they are imported on
 
 from funcatron_celery import guard  # noqa: F401 - as above
 from funcatron_celery.app import FunctionsApp
+from funcatron_celery.handover import interrupt
 
 __all__ = ["QuietWorker", "serve_tasks"]
 
@@ -42,9 +43,7 @@ class QuietWorker(Worker):  # type: ignore[misc]
 
         def stop(number: int, frame: FrameType | None) -> None:
             state.should_stop = 0
-            interrupt = getattr(getattr(self.consumer.connection, "transport", None), "interrupt", None)
-            if interrupt is not None:  # the embedded broker's: do not wait for messages any more
-                interrupt()
+            interrupt(self.consumer)
 
         signal.signal(signal.SIGTERM, stop)
 

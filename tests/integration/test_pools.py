@@ -1,0 +1,142 @@
+"""Time limits and cancellation in every pool, with sync and async handlers; and the asyncio pool's own promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.services import RabbitMQ
+
+Site = Any
+POOLS = Path(__file__).parent / "pools"
+
+
+class Pool(NamedTuple):
+    """A pool, and how an application is told to use it for several executions at a time."""
+
+    name: str
+    options: tuple[str, ...]
+    rabbitmq: bool = False
+
+
+POOL_OPTIONS = [
+    Pool("solo", ("--workers", "4")),
+    Pool("threads", ("--concurrency", "4")),
+    Pool("asyncio", ()),
+    pytest.param(Pool("prefork", ("--concurrency", "4"), rabbitmq=True), marks=pytest.mark.service),
+]
+
+
+@pytest.fixture
+def pool_site(site: Site) -> Site:
+    """An application with the handlers of ``pools``."""
+    site.spec = str(POOLS / "openapi.yaml")
+    return site
+
+
+@pytest.fixture
+def pool(request: pytest.FixtureRequest, pool_site: Site) -> Iterator[Pool]:
+    """A pool that serves."""
+    made: Pool = request.param
+    if made.rabbitmq:
+        rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
+        pool_site.settings["FUNCATRON_BROKER"] = rabbitmq.url
+    pool_site.start("run", "--pool", made.name, *made.options)
+    yield made
+    pool_site.close()
+    if made.rabbitmq:
+        rabbitmq.clear()
+
+
+def submit(site: Site, path: str) -> str:
+    return str(httpx.get(f"{site.url}/{path}", timeout=30).json()["id"])
+
+
+def begun(site: Site, execution: str) -> bool:
+    return any(trace.get("begins") == execution for trace in site.traces())
+
+
+@pytest.mark.parametrize("pool", POOL_OPTIONS, indirect=True, ids=lambda pool: pool.name)
+def test_time_limits_and_cancellation(pool: Pool, pool_site: Site, until: Callable[..., Any]) -> None:
+    """The table of docs/operations.md, line by line."""
+    site = pool_site
+    in_main_thread = pool.name in {"solo", "prefork"}
+    soft_sync, soft_async, cancel_sync, cancel_async = (
+        submit(site, path)
+        for path in (
+            "sync/sleep" if in_main_thread else "sync/late",  # a thread that is late, and not too late
+            "async/sleep",
+            "patient/sync/sleep",
+            "patient/async/sleep",
+        )
+    )
+    for execution in (cancel_sync, cancel_async):
+        until(partial(begun, site, execution), "a handler to begin")
+        assert httpx.post(f"{site.url}/_funcatron/executions/{execution}/cancel").json()["state"] == "cancelled"
+
+    def interrupted() -> set[str]:
+        return {trace["ends"] for trace in site.traces() if "ends" in trace}
+
+    soft = {soft_sync, soft_async}
+    reached = {soft_async, cancel_async} | ({soft_sync, cancel_sync} if in_main_thread else set())
+    until(lambda: interrupted() >= reached, "the handlers to be interrupted")
+    assert {(site.ended(each).state, site.ended(each).failure) for each in soft} == {("failed", "timeout")}
+    assert {site.ended(each).state for each in (cancel_sync, cancel_async)} == {"cancelled"}
+    assert "is started again" not in site.log(), "no process was killed for them"
+
+    hard = [submit(site, path) for path in ("sync/stick", "async/swallow", "async/block")]
+    for execution in hard:
+        record = site.ended(execution)
+        assert (record.state, record.failure) == ("failed", "timeout")
+    for path in ("sync/well", "async/well"):
+        assert site.ended(submit(site, path)).state == "succeeded", "the worker lives on, or another one"
+
+
+def test_many_async_handlers_are_inside_at_once(pool_site: Site) -> None:
+    site = pool_site
+    site.start("run", "--pool", "asyncio", "--concurrency", "200")
+    call = {"name": "pooled.together", "queue": "funcatron", "kwargs": {"many": 200}}
+    together = site.send(*(dict(call) for _ in range(200)))
+    assert {site.ended(each).state for each in together} == {"succeeded"}
+    assert {trace["pid"] for trace in site.traces()} == set(site.children("worker"))
+    assert site.log().count("is started again") == 0
+
+
+def test_no_more_run_than_may_and_the_rest_is_left_to_others(pool_site: Site, until: Callable[..., Any]) -> None:
+    site = pool_site
+    site.start("run", "--pool", "asyncio", "--concurrency", "3", "--workers", "2")
+    together = [submit(site, "together/3") for _ in range(6)]
+    assert {site.ended(each).state for each in together} == {"succeeded"}
+    assert len({trace["pid"] for trace in site.traces()}) == 2
+    assert max(trace["inside"] for trace in site.traces()) == 3
+
+
+def test_neighbours_of_one_that_blocks_the_loop_are_lost_and_run_again(
+    pool_site: Site, until: Callable[..., Any]
+) -> None:
+    site = pool_site
+    site.start("run", "--pool", "asyncio")
+    neighbours = [submit(site, "again/async/once") for _ in range(3)]
+    for each in neighbours:
+        until(partial(begun, site, each), "a neighbour to begin")
+    blocking = submit(site, "async/block")
+    ends = {(site.ended(each).state, site.ended(each).attempt) for each in neighbours}
+    assert ends == {("succeeded", 2)}
+    assert site.ended(blocking).failure == "timeout"
+    assert "runs past its time limit and is killed; where it is stuck" in site.log()
+
+
+def test_a_worker_that_is_told_to_stop_lets_what_runs_end(pool_site: Site, until: Callable[..., Any]) -> None:
+    site = pool_site
+    worker = site.start("worker", "--pool", "asyncio")
+    site.start("serve")
+    running = [submit(site, "async/nap") for _ in range(5)]
+    for each in running:
+        until(partial(begun, site, each), "a handler to begin")
+    assert site.stop(worker) == 0
+    assert {(site.ended(each).state, site.ended(each).attempt) for each in running} == {("succeeded", 1)}
