@@ -424,6 +424,7 @@ def test_the_file_of_another_program_is_refused(file: Path) -> None:
 
 
 def test_a_file_of_the_first_schema_is_brought_to_the_present_one(file: Path) -> None:
+    file.parent.mkdir()
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.executescript(MIGRATIONS[0])
         connection.execute(f"pragma application_id={APPLICATION_ID}")
