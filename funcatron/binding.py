@@ -120,6 +120,7 @@ class Binder:
         self._field_defaults = field_defaults
         self._taken = frozenset(plan.keywords.values())
         body = operation.body
+        self._direct = None if _is_involved(plan, loader) else tuple(plan.keywords.items())
         self._unpacks = bool(plan.unpacked) or (body is not None and body.unpacked and plan.everything)
 
     def check(self, arguments: Mapping[str, Any], *, media_type: str | None = None) -> dict[str, Any]:
@@ -241,6 +242,11 @@ class Binder:
         services: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the handler's keyword arguments; ``arguments`` must have been checked."""
+        if self._direct is not None and not services:
+            try:
+                return {key: arguments[name] for key, name in self._direct}
+            except KeyError:  # something was left out
+                pass
         plan = self._plan
         keywords: dict[str, Any] = dict(plan.absent)
         if plan.empty_body and self._loader is None and plan.body_keyword is not None:
@@ -258,12 +264,12 @@ class Binder:
             keywords["context"] = context
         if plan.event:
             keywords["event"] = event
-        if extras and (plan.extras or plan.everything):
-            for name, value in extras.items():
-                if name in plan.extras or (plan.everything and name in CONNEXION_DETAILS):
-                    keywords[name] = value
+        keywords |= {name: value for name, value in extras.items() if self._wants(name)}
         keywords.update(services)
         return keywords
+
+    def _wants(self, extra: str) -> bool:
+        return extra in self._plan.extras or (self._plan.everything and extra in CONNEXION_DETAILS)
 
     def _load(self, arguments: Mapping[str, Any], keywords: dict[str, Any]) -> None:
         """Hand over the body in its type: as it was loaded when it was checked, anew where that was handed over."""
@@ -290,6 +296,12 @@ class Binder:
             keywords |= dict(body)
         elif plan.body_keyword is not None and not (described is not None and described.unpacked):
             keywords[plan.body_keyword] = {name: item for name, item in body.items() if name not in plan.unpacked}
+
+
+def _is_involved(plan: Plan, loader: Loader | None) -> bool:
+    """Whether a handler wants anything but arguments, each as it is."""
+    wanted = plan.everything, plan.context, plan.event, plan.extras, plan.services, plan.unpacked, loader
+    return any(wanted) or (plan.empty_body and plan.body_keyword is not None)
 
 
 def spellings_of(slots: Iterable[Slot], body_name: str | None) -> dict[str, str]:

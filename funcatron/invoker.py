@@ -21,6 +21,7 @@ import msgspec
 
 from funcatron.calls import Calls, Cancelled
 from funcatron.codec import encode_json
+from funcatron.deadlines import Deadlines, Limited
 from funcatron.errors import SEE_LOG, FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
 from funcatron.invocation import Context, Invocation, Result
 from funcatron.ports import CallNext, Middleware
@@ -34,6 +35,9 @@ __all__ = ["Invoker", "refusal"]
 logger = logging.getLogger("funcatron.invoker")
 handler_logger = logging.getLogger("funcatron.handler")
 
+NOTHING: Mapping[str, Any] = {}
+"""No services."""
+
 
 class Invoker:
     """Invokes functions: middleware, services, the handler, its reply; never raises but on cancellation."""
@@ -43,6 +47,7 @@ class Invoker:
         self._calls = calls
         self._middleware = tuple(middleware)
         self._chains: dict[Function, CallNext] = {}
+        self._deadlines: Deadlines | None = None
 
     async def invoke(self, function: Function, invocation: Invocation) -> Result:
         """Run one invocation whose arguments have been checked, and return what it came to."""
@@ -62,7 +67,11 @@ class Invoker:
 
     def _fold(self, function: Function) -> CallNext:
         """Fold the middleware around the handler, once: the first of the list is the outermost."""
-        perform = self._straight if self.is_straight(function) else self._perform
+        perform = self._perform
+        if self.is_straight(function):
+            perform = self._straight
+        elif function.is_async and not function.binder.services:
+            perform = self._alone
         chain: CallNext = functools.partial(_guarded, functools.partial(perform, function))
         for middleware in reversed(self._middleware):
             chain = functools.partial(_guarded, functools.partial(_through, middleware, chain, function))
@@ -72,21 +81,28 @@ class Invoker:
         """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
         return await self._in_thread(function, invocation, _left(invocation))
 
+    async def _alone(self, function: Function, invocation: Invocation) -> Result:
+        """An async handler that nothing has to be opened for."""
+        if _left(invocation) is None:
+            return await _called(function, invocation, NOTHING)
+        with Limited(self._deadlines_of_loop(), invocation.deadline or 0.0):
+            return await _called(function, invocation, NOTHING)
+
     async def _perform(self, function: Function, invocation: Invocation) -> Result:
         limit = _left(invocation)
         perform = self._on_loop if function.is_async else self._in_thread
-        scope = asyncio.timeout(limit)
-        try:
-            async with scope:
-                return await perform(function, invocation, limit)
-        except TimeoutError:
-            if scope.expired():
-                raise TimeLimitExceeded from None
-            raise  # the handler's own
+        if invocation.deadline is None:
+            return await perform(function, invocation, limit)
+        with Limited(self._deadlines_of_loop(), invocation.deadline):
+            return await perform(function, invocation, limit)
+
+    def _deadlines_of_loop(self) -> Deadlines:
+        loop = asyncio.get_running_loop()
+        if self._deadlines is None or self._deadlines.loop is not loop:
+            self._deadlines = Deadlines(loop)
+        return self._deadlines
 
     async def _on_loop(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
-        if not function.binder.services:
-            return await _called(function, invocation, {})
         async with AsyncExitStack() as stack:
             services = await self._services.enter(function.binder.services, stack)
             result = await _called(function, invocation, services)
@@ -97,7 +113,7 @@ class Invoker:
 
     async def _in_thread(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
         if not function.binder.services:
-            return await self._blocking(function, invocation, limit, {})
+            return await self._blocking(function, invocation, limit, NOTHING)
         async with AsyncExitStack() as stack:
             services = await self._services.enter_async(function.binder.services, stack)
             result = await self._blocking(function, invocation, limit, services)

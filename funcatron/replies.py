@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ from funcatron.codec import decode_json, encode_json
 from funcatron.errors import FuncatronError, Violation
 from funcatron.headers import Headers, first, gathered, pairs
 from funcatron.invocation import Result
-from funcatron.schemas import SchemaValidator, compile_schema
+from funcatron.schemas import SchemaValidator, compile_schema, plain_json
 from funcatron.spec.operation import Operation, Reply
 from funcatron.streams import Stream
 
@@ -32,6 +33,7 @@ EMPTY = frozenset({204, 205, 304})
 """Statuses whose answers have no content (RFC 9110, section 15)."""
 
 BYTES = (bytes, bytearray, memoryview)
+_CONTAINERS = frozenset({dict, list})
 _PLAIN = frozenset({dict, list, str, int, float, bool})
 _LINE_END = re.compile("\r\n|\n|\r")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
@@ -46,6 +48,14 @@ class InvalidReply(FuncatronError):
         super().__init__(message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What becomes of a JSON object or array with some status, no headers said."""
+
+    content_type: str
+    validator: SchemaValidator | None
+
+
 class Replies:
     """Encodes and validates the replies of one operation; validators are compiled on first use."""
 
@@ -54,12 +64,45 @@ class Replies:
         self._validate = validate
         self._validators: dict[tuple[int, str], SchemaValidator | None] = {}
         self._described: dict[int, tuple[Reply | None, tuple[str, ...]]] = {}
+        self._usual: dict[int, _Usual | None] = {}
 
     def encode(self, returned: Any) -> Result:
         """Return the Result of what a handler returned.
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
+        value, status = returned if type(returned) is tuple and len(returned) == 2 else (returned, 200)
+        if type(value) in _CONTAINERS and type(status) is int and 200 <= status <= 599:
+            result = self._encode_usual(value, status)
+            if result is not None:
+                return result
+        return self._encode_any(returned)
+
+    def _encode_usual(self, value: Any, status: int) -> Result | None:
+        """Return the Result of JSON that is valid, None for all that takes a second look."""
+        try:
+            usual = self._usual[status]
+        except KeyError:
+            usual = self._usual[status] = self._compile_usual(status)
+        if usual is None or (body := plain_json(value)) is None:
+            return None
+        if usual.validator is not None and not usual.validator.takes(value):
+            return None
+        return Result(value=value, status=status, body=body, content_type=usual.content_type)
+
+    def _compile_usual(self, status: int) -> _Usual | None:
+        reply, types = self._described.get(status) or self._describe(status)
+        try:
+            content_type = _infer(types, status, {})
+        except InvalidReply:
+            return None
+        if not is_json(content_type) or status in EMPTY:
+            return None
+        if reply is None or not self._validate:
+            return _Usual(content_type, None)
+        return None if reply.required_headers else _Usual(content_type, self._validator(reply, status, content_type))
+
+    def _encode_any(self, returned: Any) -> Result:
         unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)
         value, status, headers, content_type, retry_after = unpacked
         if headers:

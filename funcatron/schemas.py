@@ -6,7 +6,8 @@ so that a validator always answers and never raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -21,10 +22,14 @@ from funcatron.spec.patterns import KEYWORDS
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
-__all__ = ["SchemaValidator", "compile_schema"]
+__all__ = ["SchemaValidator", "compile_schema", "plain_json"]
 
 MAX_VIOLATIONS = 1000
 """The most violations of one value that are listed: a large body must not become a larger answer."""
+
+ANNOTATIONS = frozenset({"default", "deprecated", "description", "example", "examples", "title"})
+SAFE = 2**53
+"""Integers up to here are the same number in every JSON parser."""
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
@@ -32,7 +37,7 @@ _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | o
 class SchemaValidator:
     """Says whether a value fits a schema of a document, and if not, why. Compiled on first use."""
 
-    __slots__ = ("_direction", "_document", "_plain", "_schema", "_with_files")
+    __slots__ = ("_direction", "_document", "_plain", "_quick", "_schema", "_with_files")
 
     def __init__(self, document: Document, schema: Mapping[str, Any], direction: Direction) -> None:
         self._document = document
@@ -40,9 +45,12 @@ class SchemaValidator:
         self._direction: Direction = direction
         self._plain: _Compiled | None = None
         self._with_files: _Compiled | None = None
+        self._quick: Callable[[Any], bool] = _never
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits. Never raises; what JSON cannot carry does not fit, but for files where ``binary``."""
+        if self._quick(value):
+            return True
         if _is_json(value):
             try:
                 return (self._plain or self._compile()).validator.is_valid(value)
@@ -55,6 +63,13 @@ class SchemaValidator:
             return (self._plain or self._compile()).validator.is_valid(twin.value)
         validator = (self._with_files or self._compile_with_files()).validator
         return all(validator.is_valid(variant) for variant in twin.variants())
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value that ``plain_json`` writes fits; where the answer is False, ask ``is_valid``."""
+        try:
+            return (self._plain or self._compile()).validator.is_valid(value)
+        except ValueError:  # a UUID, which orjson writes
+            return False
 
     def violations(self, value: Any, at: str = "") -> list[Violation]:
         """Return what is wrong with the value, each with its JSON Pointer below ``at``; the first 1000 of it."""
@@ -84,6 +99,7 @@ class SchemaValidator:
 
     def _compile(self) -> _Compiled:
         self._plain = _Compiled(lower(self._schema, self._document.resolve, direction=self._direction))
+        self._quick = _scalar_test(self._plain.schema)
         return self._plain
 
     def _compile_with_files(self) -> _Compiled:
@@ -110,7 +126,12 @@ class _Compiled:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether jsonschema-rs takes the value as what it is; a False may be wrong (large integers), a True is not.
+    """Whether jsonschema-rs takes the value as what it is; a False may be wrong (large integers), a True is not."""
+    return plain_json(value) is not None
+
+
+def plain_json(value: Any) -> bytes | None:
+    """Return the value as JSON, None where it is not all plain JSON: then it may still be written by ``codec``.
 
     orjson is the quickest to find out: it raises TypeError for what it cannot write, and writes NaN and infinity as
     null. jsonschema-rs raises only for what it looks at, and takes NaN for null.
@@ -118,8 +139,8 @@ def _is_json(value: Any) -> bool:
     try:
         written = orjson.dumps(value, _refuse, _STRICT)
     except TypeError:
-        return False
-    return b"null" not in written or _is_finite(value)
+        return None
+    return written if b"null" not in written or _is_finite(value) else None
 
 
 def _refuse(value: Any) -> Any:
@@ -137,6 +158,22 @@ def _is_finite(value: Any) -> bool:
         elif isinstance(one, float) and one - one != 0:
             return False
     return True
+
+
+def _never(value: Any) -> bool:
+    return False
+
+
+def _scalar_test(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Return what says True of values that fit for certain, of most parameters' schemas: it is all that they cost."""
+    keywords, kind = schema.keys() - ANNOTATIONS, schema.get("type")
+    if kind == "string" and keywords <= {"type", "minLength", "maxLength"}:
+        shortest, longest = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+        return lambda value: type(value) is str and shortest <= len(value) <= longest and value.isascii()
+    if kind == "integer" and keywords <= {"type", "minimum", "maximum"}:
+        least, most = schema.get("minimum", -SAFE), schema.get("maximum", SAFE)
+        return lambda value: type(value) is int and least <= value <= most
+    return _never
 
 
 def _outside(found: Iterator[Finding], twin: Twin) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from funcatron.schemas import SchemaValidator, compile_schema
+from funcatron.schemas import SchemaValidator, compile_schema, plain_json
 from funcatron.spec.document import Document, load
 from funcatron.spec.json_schema import lower
 
@@ -463,3 +463,39 @@ def test_nothing_is_compiled_before_it_is_needed() -> None:
     broken = compile_schema(document(), {"$ref": "#/components/schemas/None"}, direction="request")
     with pytest.raises(LookupError):
         broken.is_valid(1)
+
+
+SCALARS: list[dict[str, Any]] = [
+    {"type": "string"},
+    {"type": "string", "minLength": 1, "maxLength": 3, "description": "short"},
+    {"type": "string", "nullable": True, "maxLength": 3},
+    {"type": "string", "format": "date"},
+    {"type": "string", "enum": ["a", "ab"]},
+    {"type": "integer"},
+    {"type": "integer", "minimum": 0, "maximum": 1000, "default": 1},
+    {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
+    {"type": "integer", "format": "int32", "multipleOf": 7},
+    {"minimum": 3},
+]
+VALUES: list[Any] = [
+    *("", "a", "ab", "abcd", "äöü", "\ud800", "😀😀😀😀", "2024-05-01", b"a", None, True, False, [], {}),
+    *(0, 1, 7, 1000, 1001, -1, 2**31, 2**53, 2**53 + 1, 2**70, 1.0, 1.5, math.nan, math.inf),
+]
+
+
+@pytest.mark.parametrize("schema", SCALARS)
+def test_the_short_way_for_scalars_says_what_the_long_way_says(schema: dict[str, Any]) -> None:
+    compiled, fresh = validator(schema), validator({"allOf": [schema]})  # what is in allOf takes the long way
+    compiled.is_valid("compiled now")
+    for value in VALUES:
+        assert compiled.is_valid(value) is fresh.is_valid(value), (schema, value)
+
+
+def test_what_is_plain_json_is_validated_as_it_is() -> None:
+    compiled = validator({"type": "object", "properties": {"n": {"type": "integer"}}})
+    for value, fits in (({"n": 1}, True), ({"n": "x"}, False)):
+        assert plain_json(value) is not None
+        assert compiled.takes(value) is compiled.is_valid(value) is fits
+    for value in ({"n": math.nan}, {"n": 2**70}, {"n": b"x"}, {"n": datetime.now(UTC)}, {1: 1}, {"\ud800": 1}):
+        assert plain_json(value) is None
+    assert plain_json({"a": [None, 1.5]}) == b'{"a":[null,1.5]}'

@@ -82,7 +82,7 @@ WAYS: dict[str, Callable[[Path], Start]] = {
 
 def main(what: str, *path: str) -> None:
     kind, _, module = what.partition(":")
-    start: Start = partial(importlib.import_module, module) if kind == "import" else WAYS[what](Path(path[0]))
+    start: Start = partial(importlib.import_module, module) if kind == "import" else WAYS[what](Path(path[0]).resolve())
     began = time.process_time()
     start()
     print(time.process_time() - began)

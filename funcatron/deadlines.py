@@ -1,0 +1,88 @@
+"""Time limits of calls on an event loop: one timer for all of them, set to the next deadline.
+
+``asyncio.timeout`` makes a timer for each call, nearly all of which are never rung; that costs more than all else that
+an invocation takes. What is cancelled, and what is raised, is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from funcatron.errors import TimeLimitExceeded
+
+__all__ = ["Deadlines", "Limited"]
+
+SLACK = 0.001
+"""Seconds that a timer is set late: a loop whose clock ticks in milliseconds must not ring it early."""
+
+
+class Deadlines:
+    """The deadlines of the calls that run on one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._open: set[Limited] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = 0.0
+
+    def open(self, limited: Limited) -> None:
+        """Watch over a call."""
+        self._open.add(limited)
+        if self._timer is None or limited.deadline < self._rings:
+            self._set(limited.deadline)
+
+    def close(self, limited: Limited) -> None:
+        """Watch no more; the timer stays for the others, and rings once for nothing if there are none."""
+        self._open.discard(limited)
+
+    def _set(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = when
+        self._timer = self.loop.call_later(max(0.0, when - time.monotonic()) + SLACK, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, now = None, time.monotonic()
+        for limited in [limited for limited in self._open if limited.deadline <= now]:
+            self._open.discard(limited)
+            limited.expire()
+        if self._open:
+            self._set(min(limited.deadline for limited in self._open))
+
+
+class Limited:
+    """``with Limited(deadlines, deadline)``: what the current task does inside is cancelled at ``deadline``, in seconds
+    of ``time.monotonic()``, and TimeLimitExceeded raised in its place.
+    """
+
+    __slots__ = ("_cancelling", "_deadlines", "_task", "deadline", "expired")
+
+    def __init__(self, deadlines: Deadlines, deadline: float) -> None:
+        self._deadlines = deadlines
+        self.deadline = deadline
+        self.expired = False
+
+    def __enter__(self) -> Self:
+        task: asyncio.Task[Any] | None = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a time limit is for a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._deadlines.open(self)
+        return self
+
+    def expire(self) -> None:
+        """Cancel what runs."""
+        self.expired = True
+        self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._deadlines.close(self)
+        if not self.expired:
+            return
+        ours = self._task.uncancel() <= self._cancelling  # else it is cancelled from outside as well
+        if isinstance(error, TimeoutError) or (ours and isinstance(error, asyncio.CancelledError)):
+            raise TimeLimitExceeded from None
