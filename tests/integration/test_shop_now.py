@@ -46,7 +46,7 @@ def test_what_run_shows(shop: Program) -> None:
     shown = shop.output()
     for function in ("list_items", "get_item", "create_order", "get_order", "fulfil_order", "import_prices"):
         assert f"shop.{function}" in shown
-    assert re.search(r"shop\.stock_counted +\(events only\) +sync +event com\.example\.stock\.counted", shown)
+    assert re.search(r"shop\.stock_counted +\(events only\) +async +event com\.example\.stock\.counted", shown)
     assert re.search(r"POST /shop/prices/import +async +schedule \* \* \* \* \*", shown)
     assert re.search(rf"^HTTP +{shop.url}/shop$", shown, re.MULTILINE)
     assert re.search(rf"^Swagger UI +{shop.url}/shop/ui$", shown, re.MULTILINE)
