@@ -6,8 +6,9 @@ Rules:
    the process dies, within half a minute when its machine does. Whoever holds the lock lives, however busy he is.
 2. A session also ends when the network breaks, or the server is restarted. So the worker says every ``EVERY`` seconds,
    in a row of his own, that he is there (by the server's clock), in a new session where the old one has ended.
-3. Who has no lock is given up ``LOST`` seconds after his last word; after a restart of the server ``RETURNING`` seconds
-   after the one who asks was connected to it again, since everybody has to come back first.
+3. Who has no lock is given up at once by those who see that his process has ended, on the same machine; by others
+   ``LOST`` seconds after his last word; after a restart of the server ``RETURNING`` seconds after the one who asks was
+   connected to it again, since everybody has to come back first.
 4. Of a worker that the server never heard of nothing is known.
 """
 
@@ -24,6 +25,7 @@ import psycopg
 from funcatron.errors import Unavailable
 from funcatron.store.lease import new_owner
 from funcatron.store.postgres_sessions import Session, Sessions
+from funcatron.store.process import has_ended, this_process
 
 __all__ = ["Attendance", "Presence"]
 
@@ -40,14 +42,15 @@ FORGOTTEN = 86_400.0
 _LOCK = "hashtextextended('funcatron worker ' || %(id)s, 0)"
 _HOLD = f"select pg_advisory_lock({_LOCK})"
 _SAY = """
-    insert into worker (id, server, seen) values (%(id)s, pg_postmaster_start_time(), clock_timestamp())
+    insert into worker (id, process, server, seen)
+    values (%(id)s, %(process)s, pg_postmaster_start_time(), clock_timestamp())
     on conflict (id) do update set server = excluded.server, seen = excluded.seen"""
 _LEAVE = """
     with gone as (update worker set seen = '-infinity' where id = %(id)s) select pg_advisory_unlock_all()"""
 _ASK = f"""
     select pg_try_advisory_xact_lock_shared({_LOCK}), extract(epoch from pg_postmaster_start_time())::float8,
         server = pg_postmaster_start_time(), seen > clock_timestamp() - make_interval(secs => %(lost)s),
-        seen = '-infinity'
+        seen = '-infinity', process
     from worker where id = %(id)s"""  # noqa: S608 - the name of a function
 _FORGET = f"""
     delete from worker where seen < clock_timestamp() - make_interval(secs => {FORGOTTEN})
@@ -67,6 +70,7 @@ class Presence:
     def __init__(self, sessions: Sessions) -> None:
         """Raises Unavailable where the server cannot be told."""
         self.id = new_owner()
+        self._values = {"id": self.id, "process": this_process()}
         self._sessions = sessions
         self._process = os.getpid()
         self._told = threading.Event()
@@ -88,14 +92,14 @@ class Presence:
         session, self._session = self._session, None
         if session is not None:
             with contextlib.suppress(psycopg.Error):  # then he is given up in a while
-                session.execute(_LEAVE, {"id": self.id})
+                session.execute(_LEAVE, self._values)
             self._sessions.close_session(session)
 
     def _appear(self) -> Session:
         session = self._sessions.connected()
         try:
-            session.execute(_HOLD, {"id": self.id})
-            session.execute(_SAY, {"id": self.id})  # to be durable: who is not known is not given up
+            session.execute(_HOLD, self._values)
+            session.execute(_SAY, self._values)  # to be durable: who is not known is not given up
             session.execute(_CONFIGURE)
         except psycopg.Error as error:
             self._sessions.close_session(session)
@@ -112,7 +116,7 @@ class Presence:
                     self._session = self._appear()
                     logger.info("%s: worker %s is back", self._sessions.place, self.id)
                 else:
-                    self._session.execute(_SAY, {"id": self.id})
+                    self._session.execute(_SAY, self._values)
             except (Unavailable, psycopg.Error) as error:
                 self._lose(error)
 
@@ -135,9 +139,9 @@ class Attendance:
         row = self._sessions.run(lambda session: session.execute(_ASK, {"id": worker, "lost": LOST}).fetchone())
         if row is None:
             return True
-        free, started, same, seen, left = row
+        free, started, same, seen, left, process = row
         returning = time.monotonic() - self._met.setdefault(started, time.monotonic()) < RETURNING
-        return not free or (not left and (seen if same else returning))
+        return not free or (not (left or has_ended(process)) and (seen if same else returning))
 
     def forget(self) -> None:
         """Forget the workers who went long ago. Raises Unavailable."""

@@ -64,8 +64,9 @@ create index idempotency_expires on idempotency (expires_at);
 
 # Who runs executions: ``seen`` is when he said so last, ``server`` is when the server that he said it to was started.
 _WORKERS = """
-create table worker (id text collate "C" primary key, server timestamptz not null, seen timestamptz not null)
-    with (fillfactor = 50);
+create table worker (
+    id text collate "C" primary key, process text, server timestamptz not null, seen timestamptz not null
+) with (fillfactor = 50);
 """
 
 MIGRATIONS: Final = (_RECORDS + _WORKERS,)

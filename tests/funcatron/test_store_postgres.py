@@ -492,18 +492,19 @@ def test_a_worker_lives_until_it_leaves(store: PostgresStore, database: str) -> 
 
 
 @pytest.mark.parametrize("fork", ["", "if os.fork() == 0: sys.stdin.read(); os._exit(0)"])
-def test_the_server_ends_the_lock_of_a_killed_worker(
-    store: PostgresStore, database: str, monkeypatch: pytest.MonkeyPatch, fork: str
-) -> None:
+def test_the_server_ends_the_lock_of_a_killed_worker(store: PostgresStore, database: str, fork: str) -> None:
     with worker(database, fork) as (process, name):
-        monkeypatch.setattr(postgres_presence, "LOST", 0.0)
         assert store.alive(name)
         process.kill()
         process.wait()
         until(lambda: not store.alive(name), "its death to be noticed")
 
 
-def test_a_killed_worker_is_waited_for_as_it_may_be_cut_off(store: PostgresStore, database: str) -> None:
+def test_the_killed_worker_of_another_machine_is_waited_for_as_it_may_be_cut_off(
+    store: PostgresStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_presence, "has_ended", lambda process: False)
+    monkeypatch.setattr(postgres_presence, "LOST", 3.0)
     with worker(database) as (process, name):
         process.kill()
         process.wait()
@@ -531,6 +532,7 @@ def test_a_worker_that_was_cut_off_comes_back_and_lives_all_the_while(
 def test_a_restart_of_the_server_kills_nobody(
     postgresql: PostgreSQL, store: PostgresStore, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgres_presence, "has_ended", lambda process: False)  # as on another machine
     monkeypatch.setattr(postgres_presence, "RETURNING", 1.0)
     monkeypatch.setattr(postgres_presence, "EVERY", 0.05)
     monkeypatch.setattr(postgres_presence, "BACK", 0.05)
