@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import pytest
 from connexion.decorators.parameter import pythonic, sanitized
 from connexion.jsonifier import Jsonifier
@@ -12,9 +14,10 @@ from connexion.operations import OpenAPIOperation
 from connexion.resolver import Resolver
 from starlette.types import Message
 
-from funcatron.http.plan.body import MISSING, Json, take
+from funcatron.http.plan.body import Content, Json, Raw, take
+from funcatron.http.plan.contents import Contents
 from funcatron.http.plan.declared import Declared
-from funcatron.http.plan.handler import Handler
+from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
 from funcatron.http.plan.media import is_bodiless, read_head
 from funcatron.http.plan.path import path_parameters
@@ -147,19 +150,56 @@ def test_headers_and_cookies_are_checked_as_texts() -> None:
 def test_what_the_headers_say_of_a_body() -> None:
     head = read_head([(b"content-type", b"a/b"), (b"content-length", b"3"), (b"content-length", b"4")])
     assert (head.content_type, head.length, head.empty) == (b"a/b", 3, False)
-    assert is_bodiless([(b"host", b"h")])
-    assert not is_bodiless([(b"content-type", b"multipart/form-data")])
+    assert is_bodiless([(b"host", b"h")], json=False)
+    assert is_bodiless([(b"content-type", b"application/json")], json=True)
+    assert not is_bodiless([(b"content-type", b"application/json")], json=False)
+    assert not is_bodiless([(b"content-type", b"application/json"), (b"content-length", b"2")], json=True)
+    assert not is_bodiless([(b"content-type", b"multipart/form-data")], json=True)
+
+
+def fill(content: Content, data: bytes) -> dict[str, Any] | None:
+    arguments: dict[str, Any] = {}
+    try:
+        return arguments if asyncio.run(_wait(content.fill(data, {}, arguments))) else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"NaN", b"\xff", b'"\\ud800"', b"[" * 100_000, b"1e999"])
 def test_bodies_that_json_may_read_otherwise_are_connexions(content: bytes) -> None:
-    assert Json(acceptor({}, REQUESTS), nullable=False).value(content) is MISSING
+    assert fill(Json(acceptor({}, REQUESTS), nullable=False, argument="body"), content) is None
 
 
 def test_bodies() -> None:
-    made = Json(acceptor({"type": "integer"}, REQUESTS), nullable=True)
-    assert made.value(b" 18446744073709551616 ") == 2**64
-    assert made.value(b'"x"') is MISSING
+    made = Json(acceptor({"type": "integer"}, REQUESTS), nullable=True, argument="body")
+    assert fill(made, b" 18446744073709551616 ") == {"body": 2**64}
+    assert fill(made, b'"x"') is None
+    assert fill(Raw("body"), b"x") == {"body": b"x"}
+    assert fill(Raw(None), b"x") == {}
+    assert fill(Raw("body"), b"") is None
+
+
+def contents(*media_types: str) -> Contents:
+    body = {"content": {media_type: {"schema": {"type": "object"}} for media_type in media_types}}
+    made = operation(requestBody=body)
+    return Contents(made, Names(frozenset(), every=True), sanitized, argument="body", strict=False)
+
+
+def test_media_types() -> None:
+    made = contents("application/json", "multipart/form-data", "application/x-www-form-urlencoded", "text/plain", "a/*")
+    for header in (b"application/json", b"application/json; charset=utf-8", b"multipart/form-data; boundary=b"):
+        assert made.of(header) is not None
+    for header in (
+        b"application/json; charset=latin-1",
+        b"Application/JSON",
+        b"multipart/form-data; boundary=a/b",
+        b"a/b",
+    ):
+        assert made.of(header) is None
+    assert type(made.of(b"text/plain")) is Raw
+    for refused in ("*/*", "text/json"):
+        with pytest.raises(Refused):
+            contents(refused)
 
 
 def test_a_body_is_given_again_to_who_reads_it_next() -> None:
@@ -206,6 +246,8 @@ async def _wait(awaitable: Any) -> Any:
         (([1, None], 201), 201, b"[1,null]"),
         ({"a": float("nan"), "b": None}, 200, b'{"a": NaN, "b": null}\n'),
         ({1: "a"}, 200, b'{"1": "a"}\n'),
+        (("text",), 200, b'"text"'),
+        ((5, HTTPStatus.ACCEPTED, {"X-A": "b"}), 202, b"5"),
     ],
 )
 def test_responses(returned: Any, status: int, content: bytes) -> None:
@@ -215,7 +257,7 @@ def test_responses(returned: Any, status: int, content: bytes) -> None:
     assert (b"content-length", b"%d" % len(content)) in answer.headers
 
 
-@pytest.mark.parametrize("returned", ["text", None, ({}, 204), ({}, {"X-A": "b"}), (1, 2, 3)])
+@pytest.mark.parametrize("returned", [None, b"bytes", ({}, 204), ({}, {"Content-Type": "b"}), (1, 2, 3), ({}, True)])
 def test_unusual_responses_are_connexions(returned: Any) -> None:
     assert Responses(operation(), Jsonifier(), validate=False).answer(returned) is None
 

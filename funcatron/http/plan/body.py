@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
+
+from funcatron.http.plan.schema import Accepts
 
 __all__ = ["Content", "Json", "Raw", "Taken", "take"]
 
 _decode = msgspec.json.Decoder().decode
-MISSING = object()
-"""A body that connexion has to judge."""
 
 
 class Content(Protocol):
     """What becomes of a body of one media type."""
 
-    def value(self, content: bytes) -> Any:
-        """Return what the handler gets, MISSING if connexion has to judge; may raise what a decoder raises."""
+    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
+        """Fill in the arguments; False if connexion has to judge. May raise what a decoder raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Json:
     """A JSON body. connexion takes the text ``null`` for nothing where the schema is nullable."""
 
-    accepts: Any
+    accepts: Accepts
     nullable: bool
+    argument: str | None
 
-    def value(self, content: bytes) -> Any:
-        """Msgspec decodes what Python's json does, to the same values, but for what it refuses."""
-        try:
-            value = _decode(content)
-        except (msgspec.DecodeError, RecursionError):
-            return MISSING
-        if value is None or (self.nullable and type(value) is str):
-            return MISSING
-        return value if self.accepts(value) else MISSING
+    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
+        """See Content. msgspec decodes what Python's json does, to the same values, but for what it refuses."""
+        value = _decode(content)
+        if value is None or (self.nullable and type(value) is str) or not self.accepts(value):
+            return False
+        if self.argument is not None:
+            arguments[self.argument] = value
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
     """A body that connexion neither decodes nor checks."""
 
-    def value(self, content: bytes) -> Any:
-        """Return the bytes."""
-        return content or MISSING
+    argument: str | None
+
+    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
+        """See Content."""
+        if self.argument is not None:
+            arguments[self.argument] = content
+        return bool(content)
 
 
 class Taken:
@@ -84,9 +87,3 @@ async def take(receive: Receive, most: int | None) -> tuple[Taken, bool]:
         content = b"".join(chunks)
     whole = message["type"] == "http.request" and not message.get("more_body")
     return Taken(receive, messages, content), whole
-
-
-def by_media_type(contents: Mapping[str, Content]) -> dict[bytes, Content]:
-    """Return how each Content-Type that is usual is read."""
-    usual = ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
-    return {f"{essence}{more}".encode("latin-1"): content for essence, content in contents.items() for more in usual}

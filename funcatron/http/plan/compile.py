@@ -8,10 +8,9 @@ from typing import Any
 
 from connexion.decorators.parameter import get_arguments, pythonic, sanitized
 from connexion.jsonifier import Jsonifier
-from connexion.operations import AbstractOperation
-from connexion.utils import is_nullable
+from connexion.operations import AbstractOperation, Swagger2Operation
 
-from funcatron.http.plan.body import Content, Json, by_media_type
+from funcatron.http.plan.contents import Contents
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
@@ -21,12 +20,9 @@ from funcatron.http.plan.query import query_parameters
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
 from funcatron.http.plan.returned import Returned
-from funcatron.http.plan.schema import REQUESTS, acceptor
 from funcatron.http.plan.security import api_keys_in_query, verification
 
 __all__ = ["Options", "compile_plan"]
-
-_JSON_TYPES = ("application/json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +42,32 @@ class Options:
         return pythonic if self.pythonic_params else sanitized  # type: ignore[no-any-return]
 
 
-def compile_plan(operation: AbstractOperation, base_path: str, names: list[str], options: Options) -> Plan:
-    """Return the plan of an operation whose path has these router names; raises Refused."""
+def compile_plan(operation: AbstractOperation, base_path: str, places: list[str], options: Options) -> Plan:
+    """Return the plan of an operation whose path has these router names in ``places``; raises Refused."""
     if options.validators:
         raise Refused("validators of the application's own")
     if operation.method.upper() == "TRACE":
         raise Refused("the method TRACE")
     handler = Handler(operation.function)
     declared = Declared(operation, options.sanitize)
-    contents, argument = _body(operation, declared, handler.names)
-    defaults = _defaults(operation, handler.names, options.sanitize, argument)
-    _distinct(declared, names, handler.names, argument)
+    names = handler.names
+    argument = declared.argument(operation.body_name("application/json")) if operation.request_body else None
+    argument = argument if names and argument in names else None
+    _distinct(declared, places, argument)
     return Plan(
         operation=operation,
         base_path=base_path,
-        path=path_parameters(declared, names, operation.get_path_parameter_types()),
+        path=path_parameters(declared, places, operation.get_path_parameter_types()),
         query=query_parameters(
             declared,
-            wanted=handler.names,
-            defaults=defaults,
+            wanted=names,
+            defaults=_defaults(operation, names, options.sanitize, argument),
             strict=options.strict_validation,
             others=api_keys_in_query(operation),
         ),
         headers=header_parameters(declared) or None,
-        contents=contents,
-        body_argument=argument,
+        contents=_contents(operation, names, options, argument) if operation.request_body else None,
+        empty_json=not operation.consumes or "application/json" in operation.consumes,
         verify=verification(operation, options.security_map),
         handler=handler,
         responses=Responses(operation, options.jsonifier, validate=options.validate_responses),
@@ -78,22 +75,9 @@ def compile_plan(operation: AbstractOperation, base_path: str, names: list[str],
     )
 
 
-def _body(
-    operation: AbstractOperation, declared: Declared, names: Names
-) -> tuple[dict[bytes, Content] | None, str | None]:
-    """Return how bodies are read, None where there is none, and the argument for them, None if it is not wanted."""
-    if not operation.request_body:
-        return None, None
-    contents = {essence: _content(operation, essence) for essence in operation.consumes}
-    argument = declared.argument(operation.body_name("application/json"))
-    return by_media_type(contents), argument if names and argument in names else None
-
-
-def _content(operation: AbstractOperation, essence: str) -> Content:
-    if essence not in _JSON_TYPES and not (essence.startswith("application/") and essence.endswith("+json")):
-        raise Refused(f"a body of type {essence}")
-    schema = operation.body_schema(essence)
-    return Json(acceptor(schema, REQUESTS), bool(is_nullable(operation.body_definition(essence))))
+def _contents(operation: AbstractOperation, names: Names, options: Options, argument: str | None) -> Contents:
+    strict = options.strict_validation
+    return Contents(operation, names, options.sanitize, argument=argument, strict=strict)
 
 
 def _defaults(
@@ -114,11 +98,14 @@ def _defaults(
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"a default that connexion fails on: {error}") from error
+    if isinstance(operation, Swagger2Operation):  # a form's fields are arguments there
+        queried = {sanitize(parameter["name"]) for parameter in operation.parameters if parameter["in"] == "query"}
+        found = {name: value for name, value in found.items() if name in queried}
     return {sanitize(name): value for name, value in found.items() if name != body}
 
 
-def _distinct(declared: Declared, names: list[str], wanted: Names, body: str | None) -> None:
-    arguments = [declared.argument(name) for name in names]
+def _distinct(declared: Declared, places: list[str], body: str | None) -> None:
+    arguments = [declared.argument(name) for name in places]
     arguments += [declared.argument(parameter.name) for parameter in declared.of("query")]
     arguments += [body] if body is not None else []
     if len(set(arguments)) < len(arguments):

@@ -91,6 +91,8 @@ class Lowering:
         if self._nullable and (schema.get("x-nullable") is True or schema.get("nullable")):
             _allow_null(lowered)
         checks = [*_pattern(schema, exact=exact), *_format(schema)]
+        if len(checks) == 1:
+            return {**lowered, **checks[0]}
         return {**lowered, "allOf": [*lowered.get("allOf", []), *checks]} if checks else lowered
 
 

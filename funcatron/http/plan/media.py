@@ -39,12 +39,13 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
     return head
 
 
-def is_bodiless(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_bodiless(headers: Iterable[tuple[bytes, bytes]], *, json: bool) -> bool:
     """Whether connexion sees nothing to read in a request to an operation without a body.
 
-    It reads forms, and fails on media types that are none, whether the operation has a body or not.
+    It reads forms, and fails on media types that are none, whether the operation has a body or not. ``json`` tells
+    whether the operation lets empty requests say that they are JSON: in OpenAPI 2.0 it may want something else.
     """
     for name, value in headers:
         if name == b"content-type":
-            return value == _JSON and read_head(headers).empty
+            return json and value == _JSON and read_head(headers).empty
     return True

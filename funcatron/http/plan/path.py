@@ -86,5 +86,5 @@ def _reader(declared: Declared, name: str, convert: type[int] | type[float] | No
         return PathReader(name, argument, convert, None, None, check(schema), nullable=False)
     if schema.get("type") == "array":
         split = declared.splitting(parameter)
-        return PathReader(name, argument, convert, None, split, split.accepts, parameter.nullable)
+        return PathReader(name, argument, convert, None, split, split.accepts, nullable=False)
     return PathReader(name, argument, convert, cast_of(schema), None, check(schema), parameter.nullable)

@@ -7,14 +7,14 @@ connexion's error handling answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from funcatron.http.plan.body import MISSING, Content, take
+from funcatron.http.plan.body import take
+from funcatron.http.plan.contents import Contents
 from funcatron.http.plan.context import enter, scoped
 from funcatron.http.plan.detour import Raising, detour
 from funcatron.http.plan.handler import Handler
@@ -41,8 +41,8 @@ class Plan:
     path: PathParameters
     query: Query
     headers: Headers | None
-    contents: Mapping[bytes, Content] | None
-    body_argument: str | None
+    contents: Contents | None
+    empty_json: bool
     verify: Verify | None
     handler: Handler
     responses: Responses
@@ -67,7 +67,7 @@ class Plan:
                 accepted = self.headers.judge(scope["headers"])
         except Exception:  # noqa: BLE001 - nothing ran yet: what a plan cannot judge, whyever, is connexion's
             return None
-        bodiless = self.contents is not None or is_bodiless(scope["headers"])
+        bodiless = self.contents is not None or is_bodiless(scope["headers"], json=self.empty_json)
         return arguments if accepted and bodiless else None
 
     async def _with_body(
@@ -75,17 +75,15 @@ class Plan:
     ) -> tuple[Receive, dict[str, Any] | None]:
         """Read the body; return what gives it again, and the arguments with it or None."""
         head = read_head(scope["headers"])
-        content = self.contents.get(head.content_type) if self.contents and head.content_type else None
+        content = self.contents.of(head.content_type) if self.contents and head.content_type else None
         if content is None or not head.length or head.length < 0:
             return receive, None
         taken, whole = await take(receive, None if self.verify is None else MOST_UNVERIFIED)
         try:
-            value = content.value(taken.content) if whole else MISSING
+            accepted = whole and await content.fill(taken.content, scope, arguments)
         except Exception:  # noqa: BLE001 - as above
-            value = MISSING
-        if self.body_argument is not None:
-            arguments[self.body_argument] = value
-        return taken.receive, None if value is MISSING else arguments
+            accepted = False
+        return taken.receive, arguments if accepted else None
 
     async def _answer(
         self,

@@ -17,6 +17,8 @@ _NAMES = {
     "connexion.context": ("_context", "_operation", "_receive", "_scope", "context"),
     "connexion.decorators.parameter": (
         "CONTEXT_NAME",
+        "_get_body_argument",
+        "_get_file_arguments",
         "get_arguments",
         "pythonic",
         "sanitized",
@@ -66,6 +68,15 @@ _PARAMETERS = {
         "sanitize",
         "content_type",
     ),
+    "connexion.decorators.parameter._get_body_argument": (
+        "body",
+        "operation",
+        "arguments",
+        "has_kwargs",
+        "sanitize",
+        "content_type",
+    ),
+    "connexion.decorators.parameter._get_file_arguments": ("files", "arguments", "body_schema", "has_kwargs"),
     "connexion.middleware.security.SecurityOperation": (
         "next_app",
         "security_handler_factory",

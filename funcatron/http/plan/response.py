@@ -20,6 +20,8 @@ _decode = msgspec.json.Decoder().decode
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _JSON = re.compile(r"application/(?:json|[a-z0-9.\-]+\+json)")
 _BODILESS = frozenset({204, 304})
+_PLAIN = (dict, list, str, int, float, bool)
+_OURS = (b"content-length", b"content-type")
 _default = JSONEncoder().default
 
 
@@ -35,31 +37,35 @@ class Answer:
 class Responses:
     """Makes answers of what one operation's handler returns.
 
-    Quick are objects and arrays, alone or with a status, of an operation that answers with one JSON media type. All
-    others are connexion's: of text, with headers, Response objects, streams.
+    Quick is all that an operation with one media type returns as plain values: data, or data with a status, headers or
+    both. All others are connexion's: Response objects, streams, data that is not of the media type.
     """
 
-    __slots__ = ("_content_type", "_dumps", "_quick", "_validators")
+    __slots__ = ("_dumps", "_media_type", "_validators")
 
     def __init__(self, operation: AbstractOperation, jsonifier: Jsonifier, *, validate: bool) -> None:
         produces = set(operation.produces) or {"application/json"}
         media_type = next(iter(produces))
-        self._quick = len(produces) == 1 and _JSON.fullmatch(media_type) is not None
-        self._content_type = (b"content-type", media_type.encode("latin-1"))
+        quick = len(produces) == 1 and _JSON.fullmatch(media_type) is not None
+        self._media_type = (b"content-type", media_type.encode("latin-1")) if quick else None
         self._dumps = _dumps_of(jsonifier)
         self._validators = _validators(operation, media_type) if validate else None
 
     def answer(self, returned: Any) -> Answer | None:
         """Return the answer, None if it is connexion's to make (or to refuse)."""
-        status, data = 200, returned
-        if type(returned) is tuple and len(returned) == 2 and type(returned[1]) is int:
-            data, status = returned
-        if not self._quick or type(data) not in (dict, list) or not 200 <= status < 600 or status in _BODILESS:
+        data, status, headers = _unpacked(returned) if type(returned) is tuple else (returned, 200, None)
+        if self._media_type is None or type(data) not in _PLAIN or not 200 <= status < 600 or status in _BODILESS:
             return None
         content = self._dumps(data)
         if self._validators is not None and not self._is_valid(status, data, content):
             return None
-        return Answer(status, [self._content_type, (b"content-length", b"%d" % len(content))], content)
+        length = (b"content-length", b"%d" % len(content))
+        if headers is None:
+            return Answer(status, [self._media_type, length], content)
+        more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        if any(name in _OURS for name, _ in more):
+            return None
+        return Answer(status, [*more, self._media_type, length], content)
 
     def _is_valid(self, status: int, data: Any, content: bytes) -> bool:
         """Judge the value itself where it is plain JSON, and else what it became on the wire."""
@@ -76,6 +82,20 @@ class Responses:
             return accepts(_decode(content))
         except msgspec.DecodeError:
             return False
+
+
+def _unpacked(returned: tuple[Any, ...]) -> tuple[Any, int, Mapping[str, str] | None]:
+    """Return data, status and headers; a status of 0 is connexion's to understand."""
+    match returned:
+        case (data, int(status)):
+            return data, int(status), None
+        case (data, dict(headers)):
+            return data, 200, headers
+        case (data, int(status), dict(headers)):
+            return data, int(status), headers
+        case (data,):
+            return data, 200, None
+    return None, 0, None
 
 
 def _dumps_of(jsonifier: Jsonifier) -> Callable[[Any], bytes]:

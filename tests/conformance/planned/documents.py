@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.conformance.planned.schemas import parameter_schema, schema
+from tests.conformance.planned.swagger import swagger
 
 __all__ = ["Api", "api"]
 
@@ -42,8 +43,13 @@ class Api:
     @property
     def schemas(self) -> dict[str, Any]:
         """The document's named schemas."""
-        found: dict[str, Any] = self.document.get("components", {}).get("schemas", {})
+        found: dict[str, Any] = self.document.get("definitions") or self.document["components"]["schemas"]
         return found
+
+    @property
+    def base_path(self) -> str:
+        """Where the document is served."""
+        return str(self.document.get("basePath") or self.document["servers"][0]["url"]).rstrip("/")
 
     def operations(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Return method, path and operation."""
@@ -56,7 +62,12 @@ class Api:
 
 
 def api(random: Random) -> Api:
-    """Return a random document of OpenAPI 3.0."""
+    """Return a random document, one in four of OpenAPI 2.0."""
+    made = _api(random)
+    return Api(swagger(random, made.document), made.options) if random.random() < 0.25 else made
+
+
+def _api(random: Random) -> Api:
     names = ("Node", "Other")
     paths: dict[str, Any] = {}
     for path in random.sample(PATHS, random.randint(2, 5)):

@@ -80,8 +80,9 @@ def blocking(body: Any = "none", token_info: Any = None, context_: Any = None, *
 
 
 async def reading(p: Any = None, n: Any = None) -> Any:
-    """Reads the body itself, which connexion allows where it is no argument."""
-    return _see({"p": p, "n": n, "read": await request.body()})
+    """Reads the body itself, which connexion allows where it is no argument, and no form of OpenAPI 2.0."""
+    form = "form" in request.headers.get("content-type", "")
+    return _see({"p": p, "n": n, "read": None if form else await request.body()})
 
 
 async def nothing() -> Any:

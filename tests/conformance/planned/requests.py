@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from tests.conformance.planned.documents import Api
 from tests.conformance.planned.schemas import TEXTS, junk, value
+from tests.conformance.planned.swagger import body_of, responses_of, schema_of
 
 __all__ = ["Request", "request"]
 
@@ -69,15 +70,19 @@ def request(random: Random, api: Api) -> Request:
     """Return a request to one of the operations."""
     method, path, operation = random.choice(api.operations())
     parameters = operation["parameters"]
-    base = api.document["servers"][0]["url"].rstrip("/")
-    made = Request(method.upper(), base + _path(random, api, path, parameters), operation=operation)
+    made = Request(
+        method.upper(),
+        api.base_path + _path(random, api, path, parameters),
+        operation=responses_of(api.document, operation),
+    )
     made.query = _query(random, api, parameters)
     made.headers = [(b"host", b"testserver")] * (random.random() < 0.9)
     for parameter in parameters:
         _header(random, api, parameter, made)
     _credentials(random, made)
-    if "requestBody" in operation:
-        _body(random, api, operation["requestBody"], made)
+    body = body_of(api.document, operation)
+    if body is not None:
+        _body(random, api, body, made)
     elif random.random() < 0.1:
         made.headers.append((b"content-type", random.choice([b"application/json", b"text/plain", b"x"])))
     if random.random() < 0.04:
@@ -88,7 +93,7 @@ def request(random: Random, api: Api) -> Request:
 def _path(random: Random, api: Api, path: str, parameters: list[dict[str, Any]]) -> str:
     for parameter in parameters:
         if parameter["in"] == "path":
-            text = _text(random, api, parameter["schema"]) or random.choice(["a", "7", "1.5", "-3", "+1", ".", "g"])
+            text = _text(random, api, schema_of(parameter)) or random.choice(["a", "7", "1.5", "-3", "+1", ".", "g"])
             path = path.replace("{" + parameter["name"] + "}", quote(text, safe=random.choice(["", "/"])))
     if random.random() < 0.03:
         path += random.choice(["/", "/x", "%0A", "%2F"])
@@ -114,7 +119,7 @@ def _query(random: Random, api: Api, parameters: list[dict[str, Any]]) -> bytes:
             parts += [f"{name}[{below}]={random.choice(['1', 'x', ''])}" for below in random.sample(["a", "b", "c"], 2)]
             continue
         for _ in range(random.choice([1, 1, 1, 2])):
-            text = _text(random, api, parameter["schema"])
+            text = _text(random, api, schema_of(parameter))
             parts.append(f"{quote(name, safe=random.choice(['[]', '']))}={quote(text, safe=random.choice(['', ',|']))}")
     if random.random() < 0.15:
         parts.append(random.choice(EXTRA))
@@ -125,7 +130,7 @@ def _query(random: Random, api: Api, parameters: list[dict[str, Any]]) -> bytes:
 def _header(random: Random, api: Api, parameter: dict[str, Any], made: Request) -> None:
     if parameter["in"] not in ("header", "cookie") or random.random() < 0.1:
         return
-    text = _text(random, api, parameter["schema"]).encode("utf-8").replace(b"\n", b"")
+    text = _text(random, api, schema_of(parameter)).encode("utf-8").replace(b"\n", b"")
     if parameter["in"] == "header":
         made.headers.append((parameter["name"].lower().encode(), text))
     else:
