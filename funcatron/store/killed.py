@@ -30,6 +30,7 @@ class Killed:
     def add(self, worker: str) -> None:
         """Note that this worker is about to be killed; where that is impossible it is logged."""
         if _ID.fullmatch(worker) is None:
+            logger.warning("%r is no id of a worker", worker)
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

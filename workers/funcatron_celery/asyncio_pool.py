@@ -65,7 +65,7 @@ class TaskPool(BasePool):  # type: ignore[misc]
         keep_apart(_task_stack)
         for task in self.app.tasks.values():
             adapt(task)
-        signals.worker_ready.connect(self._consumed_by)
+        signals.task_received.connect(self._consumed_by)
         self._thread.start()
         hostname = (self.options.get("initargs") or (None, None))[1]
         self._on_loop(functools.partial(signals.worker_process_init.send, sender=hostname)).result()
@@ -116,8 +116,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
         self._handover.run()
 
     def on_stop(self) -> None:
-        """Cancel what still runs, and end the loop."""
-        signals.worker_ready.disconnect(self._consumed_by)
+        """Cancel what still runs, and end the loop; a second time does nothing."""
+        if not self._thread.is_alive():
+            return
+        signals.task_received.disconnect(self._consumed_by)
         self._loop.call_soon_threadsafe(self._leave)
         self._thread.join(ENDING)
         self._threads.close()
@@ -141,13 +143,16 @@ class TaskPool(BasePool):  # type: ignore[misc]
         return {**super()._get_info(), "processes": [os.getpid()], **counts}
 
     def _consumed_by(self, sender: Any, **rest: Any) -> None:
-        """Where the consumer has no hub, reach it by its list of pending operations."""
-        if sender.pool is self and sender.hub is None:
+        """See whose tasks these are; where that consumer has no hub, reach it by its list of pending operations."""
+        if sender.pool is not self:
+            return
+        signals.task_received.disconnect(self._consumed_by)
 
-            def wake() -> None:
-                sender.call_soon(self._handover.run)
-                interrupt(sender)
+        def wake() -> None:
+            sender.call_soon(self._handover.run)
+            interrupt(sender)
 
+        if sender.hub is None:
             self._handover.wake = wake
 
     # On the loop

@@ -26,6 +26,7 @@ class Handover:
         self._calls: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
         self._woken = False
+        self._closed = False
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         self.wake: Callable[[], object] = lambda: None
@@ -48,7 +49,7 @@ class Handover:
     def run(self) -> None:
         """Run what has come, in this thread: the consumer's."""
         with self._lock:
-            if self._woken:
+            if self._woken and not self._closed:
                 self._woken = False
                 os.read(self._read, 1)
         while self._calls:
@@ -64,11 +65,10 @@ class Handover:
     def close(self) -> None:
         """Take no more calls: those that come are dropped."""
         with self._lock:
-            if self._read >= 0:
-                self._woken = True
+            if not self._closed:
+                self._closed = self._woken = True
                 os.close(self._read)
                 os.close(self._write)
-                self._read = self._write = -1
         self._calls = deque(maxlen=0)
 
 
