@@ -119,7 +119,7 @@ def record(session: Session, text: str, parameters: Sequence[Any] | Mapping[str,
 def rows(session: Session, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[list[Any]]:
     """Return the rows that a statement of ``funcatron.store.sql`` returns."""
     cursor = session.execute(own.native(text), own.given(parameters))
-    return [own.taken(row) for row in cursor] if cursor.description is not None else []
+    return [own.taken(row) for row in cursor] if cursor.rownumber is not None else []
 
 
 def _run(session: Session) -> gates.Run:

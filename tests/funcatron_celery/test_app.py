@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from funcatron import Funcatron
-from funcatron.errors import SettingsError
+from funcatron.errors import SettingsError, Unavailable
+from funcatron.ports import Lease
 from funcatron.settings import Settings
 from funcatron_celery.app import make_celery
 from funcatron_celery.durability import check_broker
+from funcatron_celery.identity import Identity
 from funcatron_celery.topology import consumed_queues
 
 
@@ -45,6 +47,25 @@ def test_one_task_for_each_function(tmp_path: Path) -> None:
     assert app.tasks["shop.a"].__doc__ == "What shop.a does"
     assert app.tasks["shop.a"].acks_late
     assert app.tasks["shop.a"].ignore_result
+
+
+def test_a_call_is_kept_while_a_worker_cannot_say_that_it_lives(tmp_path: Path) -> None:
+    app = application(tmp_path)
+    leases: list[Lease] = []
+
+    def take() -> Lease:
+        if not leases:
+            leases.append(app.funcatron.store.lease())
+            raise Unavailable("the store is away")
+        return leases[0]
+
+    app.tasks_of_functions._identity = Identity(take)
+    app.tasks["shop.a"].apply(kwargs={}, task_id="one").get()
+    record = app.funcatron.store.get("one")
+    assert record is not None
+    assert (record.state, record.worker) == ("succeeded", leases[0].id)
+    leases[0].release()
+    app.funcatron.close()
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,11 @@ class Tasks:
             if getattr(request, MARK, None) == "execution":
                 after = self.run(function.name, request.id)
             else:
-                worker = self._identity.id
                 after = self._perform(
                     function,
                     request.id,
                     lambda runner: runner.adopt(
-                        request.id, function.name, kwargs, worker=worker, args=args, queue=queue
+                        request.id, function.name, kwargs, worker=self._identity.id, args=args, queue=queue
                     ),
                 )
             answer = _answer(after)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from kombu import Connection, Exchange, Queue
 
 import funcatron_celery.broker  # noqa: F401 - makes sqlite:// known to kombu
-from tests.services import RabbitMQ
+from tests.services import RabbitMQ, private_postgresql
 
-__all__ = ["BROKERS", "DOOR", "INBOX", "Broker", "BrokerName", "Embedded", "Rabbit", "make_broker"]
+__all__ = [
+    "BROKERS",
+    "DOOR",
+    "INBOX",
+    "Broker",
+    "BrokerName",
+    "Embedded",
+    "Rabbit",
+    "RabbitAndPostgreSQL",
+    "make_broker",
+]
 
-BrokerName: TypeAlias = Literal["embedded", "quorum", "classic"]
-BROKERS: tuple[BrokerName, ...] = ("embedded", "quorum", "classic")
+BrokerName: TypeAlias = Literal["embedded", "quorum", "classic", "postgresql"]
+BROKERS: tuple[BrokerName, ...] = ("embedded", "quorum", "classic", "postgresql")
 DOOR = "counts"
 INBOX = "counts-inbox"
 KNOWN_TO_DISK = 8.0
@@ -22,10 +33,11 @@ KNOWN_TO_DISK = 8.0
 
 
 class Broker(Protocol):
-    """What a trial needs of a broker; ``url`` is known once it was started in ``folder``."""
+    """What a trial needs of a broker; ``url`` and ``store``, the records' place, are known once it was started."""
 
     name: str
     url: str
+    store: str
     settles: float
     """Seconds from the first message until it may be killed; 0 where there is nothing to kill."""
     prefork: bool
@@ -48,7 +60,7 @@ class Embedded:
 
     def start(self, folder: Path) -> None:
         """Do nothing: whoever needs the file makes it."""
-        self.url = f"sqlite:///{folder}/.funcatron/funcatron.db"
+        self.url = self.store = f"sqlite:///{folder}/.funcatron/funcatron.db"
 
     def options(self) -> dict[str, Any]:
         """Return a Celery client's settings."""
@@ -67,8 +79,9 @@ class Rabbit:
     settles = KNOWN_TO_DISK
     prefork = True
 
-    def __init__(self, name: str, port: Callable[[], int]) -> None:
+    def __init__(self, name: str, port: Callable[[], int], *, queues: str | None = None) -> None:
         self.name = name
+        self._queues = queues or name
         self._port = port
         self._node: RabbitMQ | None = None
 
@@ -78,16 +91,17 @@ class Rabbit:
         self._node = RabbitMQ(folder / "rabbitmq", self._port(), self._port(), self._port())
         self._node.start()
         self.url = self._node.url
+        self.store = f"sqlite:///{folder}/.funcatron/funcatron.db"
         with Connection(self.url) as connection, connection.channel() as channel:
             for name, exchange in ((DOOR, DOOR), (f"{DOOR}.executions", ""), (INBOX, "")):
-                made = Queue(name, Exchange(exchange), name, queue_arguments={"x-queue-type": self.name})
+                made = Queue(name, Exchange(exchange), name, queue_arguments={"x-queue-type": self._queues})
                 made(channel).declare()
 
     def options(self) -> dict[str, Any]:
         """Return a Celery client's settings: it waits for confirms, and declares queues as they are."""
         return {
             "broker_transport_options": {"confirm_publish": True},
-            "task_create_missing_queue_type": self.name,
+            "task_create_missing_queue_type": self._queues,
         }
 
     def strike(self) -> None:
@@ -102,6 +116,34 @@ class Rabbit:
             self._node.stop()
 
 
+class RabbitAndPostgreSQL(Rabbit):
+    """RabbitMQ with quorum queues, and the records in PostgreSQL, which is what is killed."""
+
+    settles = 1.0
+
+    def __init__(self, port: Callable[[], int]) -> None:
+        super().__init__("postgresql", port, queues="quorum")
+        self._stack = ExitStack()
+
+    def start(self, folder: Path) -> None:
+        """Start both."""
+        super().start(folder)
+        self._server = self._stack.enter_context(private_postgresql(self._port(), safe=True))
+        self.store = self._server.url
+
+    def strike(self) -> None:
+        """Crash the server of the records, and start it again."""
+        self._server.kill()
+        self._server.start()
+
+    def stop(self) -> None:
+        """End both."""
+        self._stack.close()
+        super().stop()
+
+
 def make_broker(name: BrokerName, port: Callable[[], int]) -> Broker:
     """Return the broker of this name; ``port`` gives free ports."""
+    if name == "postgresql":
+        return RabbitAndPostgreSQL(port)
     return Embedded() if name == "embedded" else Rabbit(name, port)

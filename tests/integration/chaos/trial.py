@@ -6,14 +6,15 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from funcatron import plugins
+from funcatron.errors import Unavailable
 from funcatron.execution import Execution
-from funcatron.ports import ExecutionQuery
-from funcatron.store.sqlite import SQLiteStore
+from funcatron.ports import ExecutionQuery, ExecutionStore
 from tests.integration.chaos.brokers import Broker
 from tests.integration.chaos.clients import Clients
 from tests.integration.chaos.kills import Kills, PreforkWorker, supervised
@@ -52,12 +53,16 @@ def run_trial(broker: Broker, effort: Effort, folder: Path, port: int, tell: Tel
         tell(f"{broker.name}: starting")
         stack.callback(broker.stop)
         broker.start(folder)
-        settings = {"FUNCATRON_BROKER": broker.url, "FUNCATRON_SPEC": "openapi.yaml"}
+        settings = {
+            "FUNCATRON_BROKER": broker.url,
+            "FUNCATRON_STORE": broker.store,
+            "FUNCATRON_SPEC": "openapi.yaml",
+        }
         program = stack.enter_context(application(broker, folder, port, settings))
         prefork = PreforkWorker(folder, settings) if broker.prefork else None
         if prefork is not None:
             stack.callback(prefork.stop)
-        store = SQLiteStore(f"sqlite:///{folder}/.funcatron/funcatron.db")
+        store: ExecutionStore = plugins.load("funcatron.stores", broker.store.partition(":")[0])(broker.store)
         stack.callback(store.close)
         trial = _Trial(broker, effort, program, prefork, store, tell)
         began = time.monotonic()
@@ -76,7 +81,7 @@ def application(broker: Broker, folder: Path, port: int, settings: dict[str, str
 
 class _Trial:
     def __init__(
-        self, broker: Broker, effort: Effort, program: Program, prefork: PreforkWorker | None, store: SQLiteStore,
+        self, broker: Broker, effort: Effort, program: Program, prefork: PreforkWorker | None, store: ExecutionStore,
         tell: Tell,
     ) -> None:  # fmt: skip
         self._broker = broker
@@ -116,6 +121,13 @@ class _Trial:
             if marker is None:
                 return
 
+    def _counts(self) -> Mapping[str, int]:
+        while True:
+            try:
+                return self._store.counts()
+            except Unavailable:  # it was struck
+                time.sleep(0.1)
+
     def _strike(self) -> None:
         """Kill the broker when so many calls are accepted; what is left of the time goes on without."""
         if self._broker.settles:
@@ -130,7 +142,7 @@ class _Trial:
     def _wait(self) -> None:
         last, since = -1, time.monotonic()
         while True:
-            counts = self._store.counts()
+            counts = self._counts()
             ended = sum(counts.get(state, 0) for state in ("succeeded", "failed", "cancelled", "expired"))
             accepted = len(self._clients.accepted)
             self._tell(f"{self._broker.name}: {accepted} accepted, {ended} ended, {self.kills().total()} killed")
