@@ -31,6 +31,8 @@ LONGEST_KEY = 255
 GRACE = 10.0
 """Seconds beyond its timeout after which a call without an answer is given up: its process was killed."""
 RETRY_AFTER = "1"
+PAUSE = 0.01
+"""Seconds between two looks for a record that is being written."""
 TRY_AGAIN = frozenset({408, 425, 429})
 """Refusals below 500 that ask for another try."""
 
@@ -50,11 +52,14 @@ def key_of(call: Call) -> str | None:
     return key
 
 
-async def first_call(store: ExecutionStore, call: Call, key: str) -> Reservation | Execution | Result:
+async def first_call(
+    store: ExecutionStore, call: Call, key: str, *, patience: float = 0.0
+) -> Reservation | Execution | Result:
     """Return what the first call with this key came to: its Result, or its Execution; the Reservation if it is this.
 
-    Who gets the Reservation settles it. Raises Problem 409 while the first call runs, 422 where it had another
-    payload, and Unavailable where the store is out of reach.
+    Who gets the Reservation settles it. ``patience``: seconds for which a first call that is being accepted is waited
+    for. Raises Problem 409 while the first call runs, 422 where it had another payload, and Unavailable where the store
+    is out of reach.
     """
     wanted, standing = await asyncio.to_thread(_reserve, store, call, key)
     if standing is None:
@@ -63,13 +68,23 @@ async def first_call(store: ExecutionStore, call: Call, key: str) -> Reservation
         raise Problem(422, "Idempotency-Key reused", f"the Idempotency-Key {key!r} came with another payload before")
     if standing.result is not None:
         return replayed(answer_of(standing.result))
-    execution = await asyncio.to_thread(store.get, standing.execution_id)
+    execution = await _recorded(store, standing.execution_id, patience)
     if execution is None:
         detail = f"the first call with the Idempotency-Key {key!r} has not ended"
         raise Problem(409, "Call in progress", detail, headers={"Retry-After": RETRY_AFTER})
     if execution.trigger == "http":  # on record, but its process died before it kept the answer
         return replayed(result_of(execution))
     return execution
+
+
+async def _recorded(store: ExecutionStore, execution_id: str, patience: float) -> Execution | None:
+    """Return the record, None where there is none and none comes."""
+    until = time.monotonic() + patience
+    while True:  # another process may be writing it: there is nothing to be woken by
+        found = await asyncio.to_thread(store.get, execution_id)
+        if found is not None or time.monotonic() >= until:
+            return found
+        await asyncio.sleep(PAUSE)
 
 
 def replayed(result: Result) -> Result:

@@ -26,6 +26,8 @@ __all__ = ["Later", "accepted", "show"]
 
 RETRY_AFTER = 1
 """Seconds after which a client may ask for the result."""
+PATIENCE = 5.0
+"""Seconds that a call waits for the record of the first one with its Idempotency-Key, which is being stored."""
 CONTROL = "/_funcatron"
 
 
@@ -44,7 +46,7 @@ class Later:
         key = key_of(call)
         if key is None:
             return await self.respond(call, await self._accept(call))
-        first = await first_call(self._funcatron.store, call, key)
+        first = await first_call(self._funcatron.store, call, key, patience=PATIENCE)
         if isinstance(first, Result):
             return first
         if isinstance(first, Execution):

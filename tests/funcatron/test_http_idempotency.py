@@ -13,7 +13,7 @@ import pytest
 
 from funcatron import Funcatron, Problem, Retry
 from funcatron.errors import Unavailable
-from funcatron.http import idempotency
+from funcatron.http import idempotency, later
 from funcatron.ports import Reservation
 from funcatron.store.memory import MemoryStore
 from funcatron.store.sqlite import SQLiteStore
@@ -261,10 +261,9 @@ async def test_a_later_call_is_accepted_once(tmp_path: Path) -> None:
     app = served(made, store, extension={"mode": "async"})
     async with client(app) as http:
         answers = await asyncio.gather(*(http.post("/f", json={}, headers=KEY) for _ in range(20)))
-        accepted = [answer for answer in answers if answer.status_code == 202]
-        assert {answer.status_code for answer in answers} <= {202, 409}  # 409: between the key and the record
-        assert len({answer.json()["id"] for answer in accepted}) == 1
-        assert sum("idempotency-replayed" not in answer.headers for answer in accepted) == 1
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
         assert store.counts() == {"queued": 1}
         other = await http.post("/f", json={"n": 1}, headers=KEY)
         assert (other.status_code, other.json()["title"]) == (422, "Idempotency-Key reused")
@@ -274,14 +273,32 @@ async def test_a_later_call_is_accepted_once(tmp_path: Path) -> None:
 async def test_a_key_is_the_same_now_and_later() -> None:
     made = Counted({"id": 1})
     async with client(served(made)) as http:
-        later = {"Prefer": "respond-async"}
-        first = await http.post("/f", json={}, headers={**KEY, **later})
+        respond_async = {"Prefer": "respond-async"}
+        first = await http.post("/f", json={}, headers={**KEY, **respond_async})
         again = await http.post("/f", json={}, headers=KEY)
         assert (first.status_code, again.status_code, made.calls) == (202, 202, 0)
         assert again.headers["location"] == first.headers["location"]
         now = await http.post("/f", json={}, headers={"Idempotency-Key": "k2"})
-        once_more = await http.post("/f", json={}, headers={"Idempotency-Key": "k2", **later})
+        once_more = await http.post("/f", json={}, headers={"Idempotency-Key": "k2", **respond_async})
         assert (now.json(), once_more.json(), once_more.status_code, made.calls) == ({"id": 1}, {"id": 1}, 200, 1)
+
+
+async def test_a_later_call_waits_no_longer_than_a_record_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "PATIENCE", 0.05)
+    release = asyncio.Event()
+
+    async def handler(body: Any) -> Any:
+        await release.wait()
+
+    store = MemoryStore()
+    async with client(served(handler, store)) as http:
+        now = asyncio.create_task(http.post("/f", json={}, headers=KEY))
+        while not store._keys:
+            await asyncio.sleep(0)
+        refused = await http.post("/f", json={}, headers={**KEY, "Prefer": "respond-async"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (409, "1")
+        release.set()
+        assert (await now).status_code == 204
 
 
 async def test_what_was_not_accepted_takes_no_key() -> None:
