@@ -81,7 +81,7 @@ class Funcatron:
         calls: Calls | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.documents = load_documents(specs, handlers)
+        self.documents = load_documents(specs, handlers, self.settings.cache_folder)
         self.services = Services()
         self.handlers = handlers
         self._middleware = tuple(middleware)

@@ -16,6 +16,7 @@ from funcatron.importing import import_handler, make_importable, security_mistak
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
+from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, examine
 from funcatron.spec.operation import Extension, Operation
 from funcatron.types import Handler
@@ -82,19 +83,23 @@ class Registry:
 
 
 def load_documents(
-    specs: Sequence[str | Path | Mapping[str, Any]], handlers: Handlers | None = None
+    specs: Sequence[str | Path | Mapping[str, Any]],
+    handlers: Handlers | None = None,
+    cache_folder: Path | None = None,
 ) -> tuple[Document, ...]:
     """Load every document; raises SpecError with the mistakes of all of them.
 
+    Those that were found valid are kept in ``cache_folder``, if there is one, for the next start.
     Where there are any, the handlers of what is sound are looked at too, so that a person sees everything at once.
     """
     if not specs:
         raise FuncatronError("give at least one OpenAPI document: a path, a URL or a dict")
     documents: list[Document] = []
     mistakes: list[Mistake] = []
+    cache = DocumentCache.at(cache_folder)
     for spec in specs:
         try:
-            document, found = examine(spec)
+            document, found = examine(spec, cache)
         except SpecError as error:
             mistakes += error.mistakes
         else:

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     result_backend: str | None = None  # Celery's own, for Celery clients that wait for results; default: none
     store: str | None = None  # sqlite:///FILE, postgresql://; default: <data_dir>/funcatron.db
     data_dir: str = ".funcatron"
+    cache: bool = True  # keep checked documents in the user's cache folder, for the next start
     durability: Literal["normal", "strict"] = "normal"
     queues: tuple[str, ...] = ()  # queues a worker consumes; empty: those of its functions
     max_message: Positive = 262_144  # the largest record of an async call or event
@@ -88,6 +89,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.store_url.startswith("sqlite:"):
             return self.store_url
         raise SettingsError("broker is not set, and only a sqlite store can be its own broker: set FUNCATRON_BROKER")
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where checked documents are kept (XDG base directories), None where they are not."""
+        if not self.cache:
+            return None
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if base.is_absolute():
+            return base / "funcatron"
+        try:
+            return Path.home() / ".cache" / "funcatron"
+        except RuntimeError:  # this user has no home
+            return None
 
     @property
     def embedded(self) -> bool:

@@ -25,6 +25,7 @@ from funcatron.http.waiting import result_of, wait_for_end
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionQuery
 from funcatron.registry import Function, Registry, build_registry
+from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, load
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ CALL = "call"
 
 def control_registry(funcatron: Funcatron, metrics: Metrics) -> Registry:
     """Return the functions of the control API, bound to their handlers; no user's function is among them."""
-    return build_registry([_document()], handlers=ControlHandlers(funcatron, metrics).find)
+    return build_registry(
+        [_document(funcatron.settings.cache_folder)], handlers=ControlHandlers(funcatron, metrics).find
+    )
 
 
 @cache
-def _document() -> Document:
+def _document(cache_folder: Path | None) -> Document:
     """The description of the control API; it is the same for every application."""
-    return load(Path(str(files("funcatron_openapi"))) / "control.yaml")
+    return load(Path(str(files("funcatron_openapi"))) / "control.yaml", DocumentCache.at(cache_folder))
 
 
 class ControlHandlers:

@@ -6,8 +6,7 @@ Source: RFC 9457 (problem details), RFC 9110 (section 15.5.6: a 405 says what is
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
@@ -26,9 +25,9 @@ logger = logging.getLogger("funcatron.http")
 
 
 class Refusals:
-    """connexion's error handlers; ``functions`` are all that are served, ``methods`` their routes."""
+    """connexion's error handlers; ``functions`` are all that are served, ``methods`` tells those of a path."""
 
-    def __init__(self, functions: Mapping[str, Function], methods: Sequence[tuple[re.Pattern[str], str]]) -> None:
+    def __init__(self, functions: Mapping[str, Function], methods: Callable[[str], Collection[str]]) -> None:
         self._functions = functions
         self._methods = methods
 
@@ -70,7 +69,7 @@ class Refusals:
     def _allow(self, scope: Mapping[str, Any], known: str) -> str:
         """Return all methods of a path; the router names those of one operation only."""
         path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
-        methods = {method for pattern, method in self._methods if pattern.fullmatch(path)}
+        methods = set(self._methods(path))
         methods |= {method.strip() for method in known.split(",") if method.strip()}
         if "GET" in methods:
             methods.add("HEAD")

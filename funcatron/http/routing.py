@@ -7,7 +7,7 @@ answers) is what ``FunctionMiddleware`` takes the place of, at the end of its st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
@@ -144,23 +144,20 @@ def _untyped(parameter: Mapping[str, Any]) -> dict[str, Any]:
     return {**parameter, "schema": {**parameter["schema"], "type": "string"}}
 
 
-def allowed_methods(functions: Mapping[str, Function]) -> list[tuple[re.Pattern[str], str]]:
-    """Return every route as a pattern, with its method: what the Allow header of a 405 is made of."""
-    return [
-        (_route_pattern(function), function.operation.method.upper())
-        for function in functions.values()
-        if function.operation.route is not None
-    ]
+def allowed_methods(functions: Mapping[str, Function]) -> Callable[[str], Collection[str]]:
+    """Return what tells the methods that a path has: what the Allow header of a 405 is made of."""
+    table = Trie[str]()
+    for function in functions.values():
+        if function.operation.route is not None:
+            table.add(function.operation.method, _template(function), function.name)
+    return table.methods
 
 
-def _route_pattern(function: Function) -> re.Pattern[str]:
+def _template(function: Function) -> str:
+    """Return a function's route with names that a Trie takes, each once."""
     spanning = {
         p.name for p in function.operation.parameters if p.location == "path" and p.schema.get("format") == "path"
     }
     parts = _PARAMETER.split(function.operation.route or "")
-    return re.compile(
-        "".join(
-            re.escape(part) if not index % 2 else (".+" if part in spanning else "[^/]+")
-            for index, part in enumerate(parts)
-        )
-    )
+    named = (f"{{p{index}:{'path' if part in spanning else 'str'}}}" for index, part in enumerate(parts))
+    return "".join(name if index % 2 else part for index, (part, name) in enumerate(zip(parts, named, strict=True)))

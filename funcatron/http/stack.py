@@ -15,10 +15,12 @@ from connexion import AsyncApp, ProblemException
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.main import API
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.server_error import ServerErrorMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
+from connexion.spec import OpenAPISpecification
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -96,9 +98,22 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
 
 
 def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **options: Any) -> None:
-    app.add_api(routable(lower_for_connexion(document)), base_path=document.base_path, **options)
+    middleware = app.middleware
+    specification = Lowered(routable(lower_for_connexion(document)))
+    given = middleware.options.replace(**options)
+    middleware.apis.append(API(specification, base_path=document.base_path, **vars(given)))
     for path, served in document_routes(document, open_to_all=open_to_all):
         app.add_url_rule(path, view_func=served)
+
+
+class Lowered(OpenAPISpecification):  # type: ignore[misc]
+    """A lowered document: it is valid as it was made from a valid one. connexion would take longer to find that out
+    again than everything else takes together, and its ``add_api`` takes no Specification.
+    """
+
+    @classmethod
+    def _validate_spec(cls, spec: Any) -> None:
+        pass
 
 
 def _refuse(app: AsyncApp, refusals: Refusals) -> None:

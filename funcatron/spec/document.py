@@ -8,6 +8,8 @@ from typing import Any
 
 from funcatron.errors import Mistake, SpecError
 from funcatron.spec import checks, metaschema
+from funcatron.spec.cache import DocumentCache
+from funcatron.spec.kept import keep, kept
 from funcatron.spec.operation import Operation
 from funcatron.spec.operations import READERS, operations
 from funcatron.spec.pointer import find, split
@@ -54,29 +56,37 @@ class Document:
         return self._bundle.mistake(split(pointer), message)
 
 
-def load(source: str | Path | Mapping[str, Any]) -> Document:
+def load(source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None) -> Document:
     """Read a document from a path (YAML or JSON), a file: or http(s): URL, or a dict, which is not changed.
 
-    OpenAPI 2.0 and 3.0 are read. Raises SpecError that lists every mistake, each with file, line and JSON Pointer.
+    OpenAPI 2.0 and 3.0 are read. A file whose content is in the ``cache`` is not parsed and checked again. Raises
+    SpecError that lists every mistake, each with file, line and JSON Pointer.
     """
-    document, mistakes = examine(source)
+    document, mistakes = examine(source, cache)
     if mistakes or document is None:
         raise SpecError(mistakes)
     return document
 
 
-def examine(source: str | Path | Mapping[str, Any]) -> tuple[Document | None, list[Mistake]]:
+def examine(
+    source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None
+) -> tuple[Document | None, list[Mistake]]:
     """As ``load``, but return every mistake together with what of the document is sound, None if nothing is.
 
     Raises SpecError where it cannot be read at all.
     """
+    if (found := kept(source, cache)) is not None:
+        return Document(*found), []
     root = read(source)
     version = _version(root)
     bundle = Bundle(root, DIALECTS[version])
     bundle.complete()
-    found = [*((mistake, None) for mistake in bundle.mistakes), *_mistakes(bundle, version)]
-    mistakes = [mistake for mistake, _ in found]
-    places = [place or (split(mistake.pointer) if mistake.file == root.name else ()) for mistake, place in found]
+    mistaken = [*((mistake, None) for mistake in bundle.mistakes), *_mistakes(bundle, version)]
+    if not mistaken:
+        keep(source, bundle, version, cache)
+        return Document(bundle, version), []
+    mistakes = [mistake for mistake, _ in mistaken]
+    places = [place or (split(mistake.pointer) if mistake.file == root.name else ()) for mistake, place in mistaken]
     if not prune(bundle.tree, places):
         return None, mistakes
     return Document(bundle, version), mistakes

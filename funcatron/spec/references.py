@@ -26,6 +26,7 @@ __all__ = ["Bundle", "follow"]
 class Bundle:
     """One tree made of one or more sources; the root's tree, a mapping, is changed.
 
+    ``sources`` are what it is made of, by URI, ``origins`` where parts of the tree came from, other than the root.
     ``mistakes`` lists the references that lead nowhere, ``strays`` the kind and place of what is referenced where
     nothing of its kind stands (below an extension, say): the document's schema does not see that it is of its kind.
     """
@@ -43,13 +44,26 @@ class Bundle:
         self.strays: list[tuple[str, Parts]] = []
         self._unread: set[str] = set()
         self._copies: dict[tuple[str, Parts, str], Parts] = {}
-        self._origins: dict[Parts, tuple[Source, Parts]] = {}
+        self.origins: dict[Parts, tuple[Source, Parts]] = {}
+
+    @classmethod
+    def restored(
+        cls,
+        root: Source,
+        dialect: Dialect,
+        sources: dict[str, Source],
+        origins: dict[Parts, tuple[Source, Parts]],
+    ) -> Bundle:
+        """Return a bundle as it was when it was complete and had no mistake."""
+        bundle = cls(root, dialect)
+        bundle.sources, bundle.origins = sources, origins
+        return bundle
 
     def origin(self, parts: Parts) -> tuple[Source, Parts]:
         """Return the source of a node of the tree, and its place there."""
         for length in range(len(parts), 0, -1):
-            if parts[:length] in self._origins:
-                source, way = self._origins[parts[:length]]
+            if parts[:length] in self.origins:
+                source, way = self.origins[parts[:length]]
                 return source, way + parts[length:]
         return self.root, parts
 
@@ -145,7 +159,7 @@ class Bundle:
             name = _free_name(shelf, way[-1] if way else PurePosixPath(unquote(urlsplit(other.uri).path)).stem)
             shelf[name] = node
             self._copies[key] = (*home, name)
-            self._origins[*home, name] = (other, way)
+            self.origins[*home, name] = (other, way)
         return self._copies[key]
 
     def _check(self, node: dict[str, Any], place: Parts, written: str) -> None:

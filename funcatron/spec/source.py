@@ -21,7 +21,7 @@ from funcatron.spec import json_text, yaml_text
 from funcatron.spec.pointer import Parts, join
 from funcatron.spec.syntax import MAX_DEPTH, Flaw, Flaws
 
-__all__ = ["Source", "read"]
+__all__ = ["Source", "named", "read", "read_uri", "unread", "without_collection"]
 
 MAX_BYTES = 64 * 1024 * 1024
 TIMEOUT = 10.0
@@ -32,7 +32,7 @@ class Source:
     """One text (or dict) that a document is made of.
 
     ``uri`` identifies it and is what references in it are relative to; ``name`` is how messages call it: the path or
-    URL as the user wrote it. ``tree`` is what was read. ``path`` is None for what is not a file.
+    URL as the user wrote it. ``tree`` is what was read. ``text`` and ``path`` are None for what is not a file.
     """
 
     def __init__(self, uri: str, name: str, tree: Any, text: str | None = None) -> None:
@@ -40,7 +40,7 @@ class Source:
         self.name = name
         self.tree = tree
         self.path = Path(url2pathname(urlsplit(uri).path)) if text is not None and uri.startswith("file:") else None
-        self._text = text
+        self.text = text
         self._locate: Callable[[Parts], int | None] | None = None
 
     def mistake(self, parts: Parts, message: str) -> Mistake:
@@ -49,10 +49,10 @@ class Source:
 
     def line(self, parts: Parts) -> int | None:
         """Return the line (from 1) of a node or its nearest ancestor, None where there is no text."""
-        if self._text is None:
+        if self.text is None:
             return None
         if self._locate is None:
-            self._locate = (json_text if _is_json(self.uri, self._text) else yaml_text).locator(self._text)
+            self._locate = (json_text if _is_json(self.uri, self.text) else yaml_text).locator(self.text)
         return self._locate(parts)
 
     def refer(self, uri: str) -> tuple[str, str]:
@@ -62,7 +62,7 @@ class Source:
             target = _file_uri(url2pathname(urlsplit(target).path))
         if urlsplit(uri).scheme or not self.uri.startswith("file:"):
             return target, target
-        folder = os.path.dirname(self.name) if self._text is not None else ""  # noqa: PTH120 - keeps "./" and "../"
+        folder = os.path.dirname(self.name) if self.text is not None else ""  # noqa: PTH120 - keeps "./" and "../"
         return target, os.path.normpath(os.path.join(folder, unquote(urlsplit(uri).path)))  # noqa: PTH118
 
 
@@ -74,29 +74,48 @@ def read(source: str | Path | Mapping[str, Any]) -> Source:
             return Source(Path.cwd().as_uri() + "/", name, _plain(source, ()))
         except Flaws as flaws:
             raise SpecError(Mistake(name, None, join(flaw.parts), flaw.message) for flaw in flaws.flaws) from None
-    if isinstance(source, str) and source.startswith("file:"):
-        return read_uri(_file_uri(url2pathname(urlsplit(source).path)), source)
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         return read_uri(urldefrag(source)[0], source)
-    return read_uri(_file_uri(str(source)), str(source))
+    return read_uri(*_file(source))
+
+
+def named(source: str | Path | Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the URI and the name of a document that is a file, None for others."""
+    if isinstance(source, Mapping) or str(source).startswith(("http://", "https://")):
+        return None
+    return _file(source)
+
+
+def _file(source: str | Path) -> tuple[str, str]:
+    if isinstance(source, str) and source.startswith("file:"):
+        return _file_uri(url2pathname(urlsplit(source).path)), source
+    return _file_uri(str(source)), str(source)
 
 
 def read_uri(uri: str, name: str) -> Source:
     """Read a file: or http(s): URI; ``name`` is for messages. Raises SpecError with every mistake of its text."""
+    source = unread(uri, name)
+    text = source.text or ""
+    try:
+        with without_collection():
+            source.tree = json_text.parse(text) if _is_json(uri, text) else yaml_text.parse(text)
+    except Flaws as flaws:
+        raise SpecError(Mistake(name, flaw.line, join(flaw.parts), flaw.message) for flaw in flaws.flaws) from None
+    return source
+
+
+def unread(uri: str, name: str) -> Source:
+    """Return the source of a file: or http(s): URI with its text, and no tree. Raises SpecError where it has none."""
     try:
         content = _fetch(uri)
         text = content.decode("utf-8-sig")
-        with _without_collection():
-            tree = json_text.parse(text) if _is_json(uri, text) else yaml_text.parse(text)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SpecError([Mistake(name, line, "", "not UTF-8")]) from None
     except (OSError, HTTPException, ValueError) as error:
         told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SpecError([Mistake(name, None, "", f"cannot be read: {told}")]) from None
-    except Flaws as flaws:
-        raise SpecError(Mistake(name, flaw.line, join(flaw.parts), flaw.message) for flaw in flaws.flaws) from None
-    return Source(uri, name, tree, text)
+    return Source(uri, name, None, text)
 
 
 def _file_uri(path: str) -> str:
@@ -138,7 +157,7 @@ def _bounded(chunks: Iterator[bytes]) -> bytes:
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Keep the cycle collector out: reading makes a million objects and no garbage, and it takes half the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -43,7 +43,7 @@ def funcatron_door(path: Path, *, cached: bool = True) -> Start:
     from funcatron.settings import Settings
     from tests.benchmarks.http.contract import big
 
-    settings = Settings()
+    settings = Settings(cache=cached)
 
     def start() -> Any:
         return build_door(Funcatron(path, handlers=big.handler, settings=settings))
