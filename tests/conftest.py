@@ -26,7 +26,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     """Keep documents of tests out of the user's own cache folder, in subprocesses too."""
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
