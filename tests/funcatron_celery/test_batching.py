@@ -102,6 +102,19 @@ async def test_too_many_waiting_is_unavailable_at_once(
     assert await batching.order(4) == 8
 
 
+async def test_an_order_larger_than_the_limit_is_taken_while_nothing_waits(
+    perform: Recorder, make: Callable[..., Batching[int, int]]
+) -> None:
+    perform.gate.clear()
+    batching = make(perform, limit=3)
+    waiting = asyncio.create_task(asyncio.to_thread(batching.order_all, range(5)))
+    await asyncio.to_thread(perform.began.wait, 10)
+    with pytest.raises(Unavailable, match="overloaded, 5 executions wait"):
+        await batching.order(6)
+    perform.gate.set()
+    assert await waiting == [0, 2, 4, 6, 8]
+
+
 async def test_unavailable_reaches_everyone_and_the_next_batch_goes_on(
     make: Callable[..., Batching[int, int]],
 ) -> None:

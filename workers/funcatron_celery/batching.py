@@ -46,7 +46,8 @@ _Orders: TypeAlias = "queue.SimpleQueue[_Order[T, R] | None]"
 class Batching(Generic[T, R]):
     """Calls ``perform(items)``, which answers one result per item, in a thread of its own; never two at once.
 
-    ``limit`` bounds the items that wait: more raise Unavailable. The thread is started by the first order, also in a
+    ``limit`` bounds the items that wait: more raise Unavailable; what is ordered together while nothing waits is taken
+    however much it is, as it could never be taken otherwise. The thread is started by the first order, also in a
     forked child, where what the parent had waiting is not repeated.
     """
 
@@ -90,7 +91,7 @@ class Batching(Generic[T, R]):
 
     def _put(self, order: _Order[T, R]) -> None:
         with self._lock:
-            if self._waiting + len(order.items) > self._limit:
+            if self._waiting and self._waiting + len(order.items) > self._limit:
                 raise Unavailable(f"{self._name}: overloaded, {self._waiting} executions wait to be stored")
             self._waiting += len(order.items)
             if self._thread is None:
