@@ -22,7 +22,7 @@ import time
 
 import psycopg
 
-from funcatron.errors import Unavailable
+from funcatron.errors import FuncatronError
 from funcatron.store.lease import new_owner
 from funcatron.store.postgres_sessions import Session, Sessions
 from funcatron.store.process import has_ended, this_process
@@ -117,7 +117,7 @@ class Presence:
                     logger.info("%s: worker %s is back", self._sessions.place, self.id)
                 else:
                     self._session.execute(_SAY, self._values)
-            except (Unavailable, psycopg.Error) as error:
+            except (FuncatronError, psycopg.Error) as error:
                 self._lose(error)
 
     def _lose(self, error: Exception) -> None:

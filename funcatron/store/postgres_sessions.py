@@ -244,10 +244,12 @@ class _Fork:
 
     def __init__(self) -> None:
         self.known: weakref.WeakSet[Sessions] = weakref.WeakSet()
+        self._forking = threading.Lock()
         self._held: list[Sessions] = []
         os.register_at_fork(before=self.before, after_in_parent=self.in_parent, after_in_child=self.in_child)
 
     def before(self) -> None:
+        self._forking.acquire()
         self._held = list(self.known)
         for sessions in self._held:
             sessions._lock.acquire()  # noqa: SLF001 - one module
@@ -256,11 +258,13 @@ class _Fork:
         held, self._held = self._held, []
         for sessions in held:
             sessions._lock.release()  # noqa: SLF001
+        self._forking.release()
 
     def in_child(self) -> None:
         held, self._held = self._held, []
         for sessions in held:
             sessions._abandon()  # noqa: SLF001
+        self._forking.release()
 
 
 _fork = _Fork()
