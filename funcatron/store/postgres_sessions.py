@@ -55,7 +55,15 @@ DEFAULTS = {
 
 _AGAIN = (errors.DeadlockDetected, errors.SerializationFailure)
 _ENDED = (errors.AdminShutdown, errors.CrashShutdown, errors.IdleSessionTimeout, errors.UndefinedTable)
-_HEALED_BY_TIME = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, errors.UndefinedTable)
+_HEALED_BY_TIME = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    errors.UndefinedTable,
+    errors.InvalidSchemaName,
+    errors.InsufficientPrivilege,
+)
+"""Or by whoever looks after the server; what remains is a mistake of ours."""
 
 
 class Session(psycopg.Connection[tuple[Any, ...]]):

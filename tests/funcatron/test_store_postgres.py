@@ -186,6 +186,18 @@ def test_who_may_not_make_the_tables_is_told_what_to_do(postgresql: PostgreSQL) 
         assert store.counts() == {}
 
 
+def test_rights_that_were_taken_away_are_waited_for(postgresql: PostgreSQL) -> None:
+    change(postgresql.url, "create role robbed login; create schema robbed authorization robbed")
+    url = postgresql.url.replace("postgres:secret", "robbed:secret") + "?options=-csearch_path%3Drobbed"
+    with contextlib.closing(PostgresStore(url)) as store:
+        assert store.counts() == {}
+        change(postgresql.url, "alter table robbed.execution owner to postgres")
+        with pytest.raises(Unavailable, match="permission denied for table execution"):
+            store.counts()
+        change(postgresql.url, "alter table robbed.execution owner to robbed")
+        assert store.counts() == {}
+
+
 def test_a_database_of_another_encoding_is_refused(postgresql: PostgreSQL) -> None:
     change(postgresql.url, "create database latin encoding 'LATIN1' template template0")
     with (

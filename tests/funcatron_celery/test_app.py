@@ -49,14 +49,15 @@ def test_one_task_for_each_function(tmp_path: Path) -> None:
     assert app.tasks["shop.a"].ignore_result
 
 
-def test_a_call_is_kept_while_a_worker_cannot_say_that_it_lives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [Unavailable("it is away"), SettingsError("it is of a newer funcatron")])
+def test_a_call_is_kept_while_a_worker_cannot_say_that_it_lives(tmp_path: Path, failure: Exception) -> None:
     app = application(tmp_path)
     leases: list[Lease] = []
 
     def take() -> Lease:
         if not leases:
             leases.append(app.funcatron.store.lease())
-            raise Unavailable("the store is away")
+            raise failure
         return leases[0]
 
     app.tasks_of_functions._identity = Identity(take)

@@ -21,7 +21,7 @@ from celery.worker import state as worker_state
 
 from funcatron.app import Funcatron
 from funcatron.codec import encode_input
-from funcatron.errors import InvalidInput, TransitionError, Unavailable
+from funcatron.errors import InvalidInput, SettingsError, TransitionError, Unavailable
 from funcatron.execution import Execution
 from funcatron.registry import Function
 from funcatron.runner import Runner
@@ -166,7 +166,7 @@ class Tasks:
                     return self._attempt(function, execution_id, begin)
             except asyncio.CancelledError:
                 return None  # its record says so already
-            except Unavailable as error:
+            except (Unavailable, SettingsError) as error:  # the latter: its tables are not for this version, say
                 logger.warning("the store is out of reach, trying again in %.1f s: %s", pause, error)
                 if not self.loop.run(_wait(pause)):
                     raise Reject(error, requeue=True) from error
