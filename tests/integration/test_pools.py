@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from celery import Celery
+from kombu import Connection
 
 from tests.services import RabbitMQ
 
@@ -140,3 +143,41 @@ def test_a_worker_that_is_told_to_stop_lets_what_runs_end(pool_site: Site, until
         until(partial(begun, site, each), "a handler to begin")
     assert site.stop(worker) == 0
     assert {(site.ended(each).state, site.ended(each).attempt) for each in running} == {("succeeded", 1)}
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
+def test_the_asyncio_pool_by_celerys_own_command(
+    pool_site: Site, broker: str, request: pytest.FixtureRequest, until: Callable[..., Any]
+) -> None:
+    site = pool_site
+    server = request.getfixturevalue("vhost" if broker == "rabbitmq" else broker)
+    site.broker = server
+    site.settings |= {"FUNCATRON_BROKER": server, "FUNCATRON_SPEC": site.spec, "FUNCATRON_POOL": "asyncio"}
+    celery = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "funcatron_celery.app", "worker"]
+    worker = site.command(*celery, "-l", "INFO", "--concurrency", "30", name="celery.log")
+    until(lambda: " ready." in site.log("celery.log"), "celery to be ready")
+    assert "concurrency: 30 (asyncio_pool)" in site.log("celery.log")
+
+    call = {"name": "pooled.together", "queue": "funcatron", "kwargs": {"many": 30}}
+    assert {site.ended(each).state for each in site.send(*(dict(call) for _ in range(30)))} == {"succeeded"}
+
+    def patiently(kind: str) -> dict[str, Any]:
+        return {"name": f"pooled.{kind}_patiently", "queue": "funcatron", "kwargs": {"how": "sleep"}}
+
+    (running,) = site.send(patiently("on_loop"))
+    until(partial(begun, site, running), "a handler to begin")
+    client = Celery(broker=server, set_as_current=False)
+    (active,) = client.control.inspect(timeout=30, limit=1).active().values()
+    assert [task["id"] for task in active] == [running]
+    client.control.terminate(running)
+    client.close()
+    assert site.ended(running).state == "cancelled"
+    until(lambda: any(trace.get("ends") == running for trace in site.traces()), "the handler to be interrupted")
+
+    (after,) = site.send({"name": "pooled.on_loop_again", "queue": "funcatron", "kwargs": {"how": "nap"}})
+    until(partial(begun, site, after), "a handler to begin")
+    assert site.stop(worker) == 0
+    assert (site.ended(after).state, site.ended(after).attempt) == ("succeeded", 1)
+    with Connection(server) as connection, connection.channel() as channel:
+        assert channel.basic_get("funcatron") is None, "all is acknowledged"
