@@ -102,7 +102,7 @@ def test_goals_compare_within_a_round_and_say_what_is_missing() -> None:
         Sample("Celery, Redis, solo", "execute", 2, 480, 20, broker=20),
         Sample("funcatron, SQLite", "start", 1, nan, nan, p50=2.5),
     ]
-    goals = delivery_goals(samples, 114.0, {"RabbitMQ": "it is not installed"})
+    goals = delivery_goals(samples, 114.0, 0.2, {"RabbitMQ": "it is not installed"})
     measured = {goal.what: goal for goal in goals}
     cpu = measured["embedded execute, record kept, over Celery, Redis, solo, results in Redis: all CPU"]
     rate = measured["embedded execute, record kept, over Celery, Redis, solo, results in Redis: rate"]

@@ -20,6 +20,7 @@ from tests.benchmarks.delivery.contestants import (
 from tests.benchmarks.delivery.footprint import footprint
 from tests.benchmarks.delivery.goals import delivery_goals
 from tests.benchmarks.delivery.measure import Sizes
+from tests.benchmarks.delivery.together import over_ideal
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.machine import package_versions, tool_version
 from tests.benchmarks.report import delivered, goals_table, started_after
@@ -50,7 +51,12 @@ def compare_delivery(effort: Effort, folder: Path, tell: Tell) -> Iterator[Secti
     place = folder / "footprint"
     place.mkdir()
     tell("footprint")
-    goals = delivery_goals([*accepted, *executed, *started], footprint(place), absent)
+    memory = footprint(place)
+    together = folder / "together"
+    together.mkdir()
+    tell("naps together")
+    naps = over_ideal(together, sizes.rounds)
+    goals = delivery_goals([*accepted, *executed, *started], memory, naps, absent)
     method = "Medians of the rounds above; both figures of a ratio come from the same round."
     yield Section("goals", "Delivery: goals", method, (goals_table(goals),), goals=goals)
 

@@ -7,6 +7,7 @@ from math import nan
 from statistics import median
 
 from tests.benchmarks.delivery.contestants import ACCEPT, EXECUTE, START
+from tests.benchmarks.delivery.together import MANY, NAP
 from tests.benchmarks.samples import Sample, over
 from tests.benchmarks.section import Goal
 
@@ -48,8 +49,12 @@ class _Measured:
         )
 
 
-def delivery_goals(samples: Iterable[Sample], footprint: float, absent: Mapping[str, str]) -> Sequence[Goal]:
-    """Return the goals; ``absent`` has the brokers (Redis, RabbitMQ) that are not here, and why."""
+def delivery_goals(
+    samples: Iterable[Sample], footprint: float, naps: float, absent: Mapping[str, str]
+) -> Sequence[Goal]:
+    """Return the goals. ``footprint`` is MB, ``naps`` seconds (``over_ideal``); ``absent`` has the brokers (Redis,
+    RabbitMQ) that are not here, and why.
+    """
     run = _Measured(samples, absent)
     return [
         *_executing(run, REDIS_SOLO, REDIS_PREFORK),
@@ -60,6 +65,7 @@ def delivery_goals(samples: Iterable[Sample], footprint: float, absent: Mapping[
             run.value(START, EMBEDDED, lambda sample: sample.p50),
             "ms",
         ),
+        Goal(f"{MANY} naps of {NAP * 1000:g} ms, asyncio pool, one worker: beyond one nap", 0.3, naps, "s"),
         Goal("funcatron run, idle: HTTP, one worker, clock (PSS)", FOOTPRINT, footprint, "MB"),
     ]
 
