@@ -117,7 +117,7 @@ class Runner:
         if refused is None:
             return await self.run(task_id, function_name, worker=worker)
         failure: Failure = "invalid" if isinstance(refused, InvalidInput) else "handler"
-        after = self._store.fail(task_id, refused.to_json(), failure)
+        after = self._store.fail(task_id, encode_input(refused.to_json(), strict=False), failure)
         if after is not None:
             self._ended(after)
         return after

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from kombu.exceptions import DecodeError
+from kombu.serialization import loads
 
 from funcatron_celery.examine import Call, Refusal, examine
+from tests.malformed import MALFORMED, Malformed
 
 HEADERS = {"task": "shop.buy", "id": "1", "retries": 0, "timelimit": [None, None], "eta": None, "expires": None}
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -103,6 +106,28 @@ def test_what_is_no_call_is_refused_with_its_reason(given: dict[str, Any], reaso
     assert found.reason == reason
     assert says in found.detail
     assert found.failure == "invalid"
+
+
+@pytest.mark.parametrize("message", MALFORMED, ids=lambda message: message.name)
+def test_no_malformed_message_passes(message: Malformed) -> None:
+    def decode() -> Any:
+        if message.headers.get("compression"):  # kombu says so before
+            raise DecodeError("undecodable")
+        return loads(message.body, message.content_type, "utf-8", accept={"application/json"})
+
+    found = examine(
+        message.headers,
+        message.body,
+        message.content_type,
+        decode,
+        known={"tried.note"},
+        largest=1024 * 1024,
+        content_encoding=message.content_encoding,
+    )
+    assert isinstance(found, Refusal)
+    assert found.reason == message.reason
+    assert found.detail
+    assert (found.id if found.task else None) == message.record
 
 
 def test_the_body_is_not_decoded_before_size_and_type_are_good() -> None:

@@ -42,11 +42,11 @@ assert "funcatron.app" not in sys.modules
 """A Celery client that knows the name of a task and the URL of a broker, and nothing of funcatron."""
 
 
-def until(condition: Callable[[], Any], what: str = "", patience: float = PATIENCE) -> Any:
+def until(condition: Callable[[], Any], what: str | Callable[[], str] = "", patience: float = PATIENCE) -> Any:
     """Return what ``condition`` returns once it is true; fail after ``patience`` seconds."""
     end = time.monotonic() + patience
     while not (found := condition()):
-        assert time.monotonic() < end, f"in vain: {what or condition}"
+        assert time.monotonic() < end, f"in vain: {what() if callable(what) else what or condition}"
         time.sleep(0.01)
     return found
 
@@ -94,7 +94,7 @@ class Site:
         process = self.command(sys.executable, "-m", "funcatron.cli", part, self.spec, *options)
         until(
             lambda: process.poll() is not None or self.log().count("Ctrl-C ends it.") > before,
-            lambda: f"{part} to serve:\n{self.log()}",  # type: ignore[arg-type]
+            lambda: f"{part} to serve:\n{self.log()}",
         )
         assert process.poll() is None, self.log()
         return process

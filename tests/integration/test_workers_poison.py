@@ -1,176 +1,208 @@
-"""Forty and more messages that are none, between good ones: the worker takes no harm, and none of them vanishes."""
+"""Hundreds of messages that are none, between good ones: no worker takes harm, and none of them vanishes."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
+import amqp
 import pytest
 from kombu import Connection
 
 import funcatron_celery.broker  # noqa: F401 - makes sqlite:// known to kombu
-from funcatron_celery.envelope import BODY, headers
+from funcatron_celery.declare import declare_if_missing
+from funcatron_celery.topology import dead_queue
+from tests.malformed import EVENTS, MALFORMED, PROPERTIES, REFUSED, ROWS, Malformed, Refused, good, head
 
 Site = Any
-HEADERS = headers("tried.note", "x")
-EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+PATIENCE = 60.0
+MARK = "x-tests-name"
+"""The header by which a dead letter is known again."""
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 
-def head(**changed: Any) -> dict[str, Any]:
-    return {**{k: v for k, v in HEADERS.items() if k != "funcatron"}, "task": "tried.note", **changed}
+class Raw(amqp.Message):
+    """An AMQP message whose properties are written as they are."""
+
+    def __init__(self, flags: int, properties: bytes) -> None:
+        super().__init__(b"[[], {}, {}]")
+        self._raw = struct.pack(">H", flags) + properties
+
+    def _serialize_properties(self) -> bytes:
+        return self._raw
 
 
-BODIES: list[bytes] = [
-    b"",
-    b"{",
-    b"null",
-    b"1",
-    b'"text"',
-    b"[]",
-    b"[1]",
-    b"[[], {}]",
-    b"[[], {}, {}, {}]",
-    b"[{}, {}, {}]",
-    b"[[], [], {}]",
-    b'[[], "x", {}]',
-    b"[[], null, {}]",
-    b"[[], {}, []]",
-    b'[[], {}, {"callbacks": 5}]',
-    b'[[], {}, {"chain": {"task": 1}}]',
-    b"{}",
-    b'{"args": 1}',
-    b'{"args": [], "kwargs": 5}',
-    b'{"task": []}',
-    b"\xff\xfe\x00",
-    b"[" * 20_000,
-    b'{"__type__": "datetime", "__value__": "x"}',
-    b'[[], {"a": {"__type__": "nonsense", "__value__": 1}}, {}]',
-    b" " * 2_000_000,
-]
-HEADERS_GONE_WRONG: list[dict[str, Any]] = [
-    {},
-    {"task": None},
-    {"task": 7, "id": "h1"},
-    {"task": "tried.note"},
-    {"task": "tried.note", "id": 7},
-    {"task": "tried.note", "id": ""},
-    head(id="y" * 5000),
-    head(id="h2", task="no.such.function"),
-    head(id="h3", task="celery.nothing"),
-    head(id="h4", eta="tomorrow"),
-    head(id="h5", expires=["x"]),
-    head(id="h6", timelimit="fast"),
-    head(id="h7", retries={}),
-    head(id="h8", stamped_headers="x"),
-    head(id="h9", group=[1]),
-    head(id="h10", compression="application/x-gzip"),
-]
-PROPERTIES: list[dict[str, Any]] = [
-    {"content_type": "application/x-python-serialize", "content_encoding": "binary"},
-    {"content_type": "application/nonsense", "content_encoding": "utf-8"},
-    {"content_type": "text/plain", "content_encoding": "latin-7"},
-]
-RAW_ROWS: list[bytes] = [
-    b"",
-    b"not json",
-    b"[]",
-    b"{}",
-    b'{"properties": {}}',
-    b'{"properties": {"body_encoding": "base64"}, "body": "%%%", "headers": {"task": "tried.note", "id": "r1"}}',
-    b'{"properties": {"body_encoding": "rot13"}, "body": "x", "headers": {}}',
-    b'{"properties": {}, "body": {"a": 1}, "headers": {"task": "tried.note", "id": "r2"},'
-    b' "content-type": "application/json", "content-encoding": "utf-8"}',
-    b'{"properties": {}, "body": 5, "headers": [], "content-type": 5, "content-encoding": []}',
-    b'{"properties": {"delivery_info": 5}, "body": null, "headers": null}',
-    b"\xff\xff\xff",
-    b'{"properties": {}, "body": "", "headers": {"x": {"__type__": "decimal", "__value__": "no number"}}}',
-    b'{"properties": {"body_encoding": 5}, "body": "x", "headers": {}}',
-]
+class Thrower:
+    """Puts messages on one queue, a good one after each bad one."""
+
+    def __init__(self, channel: Any, queue: str, body: Callable[[int], bytes], headers: Callable[[int], Any]) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._body = body
+        self._headers = headers
+        self.good = 0
+
+    def throw(self, bad: Malformed | Refused) -> None:
+        """Put a bad message, and a good one."""
+        if isinstance(bad, Refused):
+            self.put(bad.body, head(id=f"refused-{bad.name}"), JSON)
+        else:
+            kind = {"content_type": bad.content_type, "content_encoding": bad.content_encoding}
+            self.put(bad.body, {**bad.headers, MARK: bad.name}, kind, bad.properties)
+        self.fine()
+
+    def fine(self) -> None:
+        """Put a good message."""
+        self.good += 1
+        self.put(self._body(self.good), self._headers(self.good), JSON, {"message_id": f"fine-{self.good}"})
+
+    def put(self, body: bytes, headers: Any, kind: Mapping[str, str], properties: Any = None) -> None:
+        message = self._channel.prepare_message(body, headers=headers, properties=dict(properties or {}), **kind)
+        self._channel.basic_publish(message, exchange="", routing_key=self._queue)
 
 
-@pytest.mark.parametrize("broker", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.service)])
+@pytest.mark.parametrize(
+    "place",
+    ["embedded", *(pytest.param(name, marks=pytest.mark.service) for name in ("rabbitmq", "executions", "redis"))],
+)
 def test_no_message_stops_a_worker(
-    site: Site, broker: str, until: Callable[..., Any], request: pytest.FixtureRequest
+    site: Site, place: str, until: Callable[..., Any], request: pytest.FixtureRequest
 ) -> None:
-    rows = RAW_ROWS if broker == "embedded" else []
-    if broker == "rabbitmq":
-        site.broker = site.settings["FUNCATRON_BROKER"] = request.getfixturevalue("vhost")
-    site.start("worker")
-    malformed = len(BODIES) + len(HEADERS_GONE_WRONG) + len(PROPERTIES) + len(rows)
-    assert malformed >= 40
-    good = 0
-    with Connection(site.broker) as connection:
-        producer = connection.Producer()
-
-        def post(body: bytes, headers: dict[str, Any], **properties: Any) -> None:
-            producer.publish(body, exchange="", routing_key="funcatron", headers=headers, **properties)
-
-        def good_one() -> None:
-            nonlocal good
-            good += 1
-            body = json.dumps([[], {"body": {"n": good}}, EMBED]).encode()
-            post(body, head(id=f"good-{good}"), **JSON, compression="zlib" if good % 2 else None)
-
-        for number, body in enumerate(BODIES):
-            post(body, head(id=f"body-{number}") if body[:1] != b"{" else {}, **JSON)
-            good_one()
-        for wrong in HEADERS_GONE_WRONG:
-            post(BODY, wrong, **JSON)
-            good_one()
-        for number, properties in enumerate(PROPERTIES):
-            post(BODY, head(id=f"property-{number}"), **properties)
-            good_one()
-        if rows:
-            with sqlite3.connect(site.file, timeout=30) as raw:
-                raw.executemany("insert into message (queue, payload) values ('funcatron', ?)", [(r,) for r in rows])
-            raw.close()
-        good_one()
-        until(lambda: (last := site.store.get(f"good-{good}")) and last.ended, "the last good one to end", 60)
-        letters = site.dead("funcatron") if rows else taken(connection, "funcatron.dead")
-
-    states = Counter(site.store.get(f"good-{n}").state for n in range(1, good + 1))
-    assert states == {"succeeded": good}
-    assert sorted(trace["n"] for trace in site.traces() if "n" in trace) == list(range(1, good + 1))
-    assert len(letters) == malformed
-    assert "is started again" not in site.log(), "the worker never died"
-    for number in range(len(BODIES)):
-        if (record := site.store.get(f"body-{number}")) is not None:
-            assert record.state == "failed"
-            assert record.failure == "invalid"
-    assert site.store.get("h2").failure == "infrastructure"
-    pids = {trace["pid"] for trace in site.traces()}
-    assert len(pids) == 1
-    assert process_is_healthy(site)
+    """Celery messages, on each broker; on RabbitMQ on the clients' queue (classic) and on ours (quorum)."""
+    assert len(MALFORMED) >= 200
+    start(site, place, "worker", request)
+    workers = site.children("worker")
+    with Connection(site.broker) as connection, connection.channel() as channel:
+        queue = "funcatron.executions" if place == "executions" else "funcatron"
+        thrower = Thrower(channel, queue, good, lambda number: head(id=f"good-{number}"))
+        for bad in (*MALFORMED, *REFUSED):
+            thrower.throw(bad)
+        raw = unread(site, place, channel, queue)
+        thrower.fine()
+        letters = gathered(channel, "funcatron.dead", len(MALFORMED) + raw, until)
+        until(lambda: (last := site.store.get(f"good-{thrower.good}")) and last.ended, "the last good one", PATIENCE)
+    assert Counter(record.state for record in site.all() if record.id.startswith("good-")) == {
+        "succeeded": thrower.good
+    }
+    assert sorted(trace["n"] for trace in site.traces() if "n" in trace) == list(range(1, thrower.good + 1))
+    assert all(
+        letter.headers["x-funcatron-reason"] for letter in letters if place != "embedded" or MARK in letter.headers
+    )
+    assert site.children("worker") == workers, "no worker died"
+    assert "is started again" not in site.log()
+    check_letters(letters, MALFORMED)
+    check_records(site)
 
 
-def taken(connection: Connection, queue: str) -> list[Any]:
-    with connection.channel() as channel:
-        return list(iter(lambda: channel.basic_get(queue, no_ack=True), None))
+def check_letters(letters: list[Any], messages: list[Malformed]) -> None:
+    """Each message has its letter, with the reason that is due to it."""
+    found = {name: letter.headers["x-funcatron-reason"] for letter in letters if (name := letter.headers.get(MARK))}
+    large = {message.name for message in messages if len(repr(message.headers)) > 30_000 or "deep" in message.headers}
+    assert found == {message.name: message.reason for message in messages if message.name not in large}
+    assert all(letter.headers["x-funcatron-detail"] for letter in letters if letter.headers.get(MARK))
 
 
-def process_is_healthy(site: Site) -> bool:
-    (task,) = site.send({"name": "tried.note", "queue": "funcatron", "kwargs": {"body": {"n": 0}}})
-    return bool(site.ended(task).state == "succeeded")
+def check_records(site: Site) -> None:
+    """Whatever has an id is a failed execution that says why."""
+    for message in MALFORMED:
+        if message.record is not None:
+            record = site.store.get(message.record)
+            assert record is not None, message.name
+            unknown = message.reason == "unknown-function"
+            assert (record.state, record.failure) == ("failed", "infrastructure" if unknown else "invalid"), (
+                message.name
+            )
+            assert record.problem["detail"], message.name
+            assert record.problem["reason"] == message.reason
+    for refused in REFUSED:
+        record = site.store.get(f"refused-{refused.name}")
+        assert record is not None, refused.name
+        assert (record.state, record.failure) == ("failed", "invalid"), refused.name
+        assert record.problem["detail"] or record.problem["errors"], refused.name
+
+
+@pytest.mark.parametrize(
+    "place", ["embedded", *(pytest.param(name, marks=pytest.mark.service) for name in ("rabbitmq", "redis"))]
+)
+def test_no_message_stops_a_queue_trigger(
+    site: Site, place: str, until: Callable[..., Any], request: pytest.FixtureRequest
+) -> None:
+    start(site, place, "run", request)
+    processes = site.children("triggers")
+    with Connection(site.broker) as connection, connection.channel() as channel:
+        declare_if_missing(connection, dead_queue(site.broker, "inbox"))
+        thrower = Thrower(channel, "inbox", lambda number: b'{"n": %d}' % number, lambda number: {})
+        for bad in EVENTS:
+            thrower.throw(bad)
+        if place == "rabbitmq":
+            channel.basic_publish(Raw(*PROPERTIES["content type not UTF-8"]), exchange="", routing_key="inbox")
+            thrower.fine()
+        letters = gathered(channel, "inbox.dead", len(EVENTS) + (place == "rabbitmq"), until)
+        until(lambda: len(heard(site)) == thrower.good, "all good ones", PATIENCE)
+    assert sorted(heard(site)) == list(range(1, thrower.good + 1))
+    assert site.children("triggers") == processes, "it never ended"
+    check_letters(letters, EVENTS)
+
+
+def start(site: Site, place: str, part: str, request: pytest.FixtureRequest) -> None:
+    if place != "embedded":
+        site.broker = request.getfixturevalue("redis" if place == "redis" else "vhost")
+        site.settings["FUNCATRON_BROKER"] = site.broker
+    site.start(part)
+
+
+def unread(site: Site, place: str, channel: Any, queue: str) -> int:
+    """Put what its broker carries and no reader can read; returns how many."""
+    if place == "embedded":
+        with closing(sqlite3.connect(site.file, timeout=30)) as raw, raw:
+            raw.executemany("insert into message (queue, payload) values ('funcatron', ?)", [(row,) for row in ROWS])
+        return len(ROWS)
+    if place == "redis":
+        return 0
+    for flags, properties in PROPERTIES.values():
+        channel.basic_publish(Raw(flags, properties), exchange="", routing_key=queue)
+    return len(PROPERTIES)
+
+
+def gathered(channel: Any, queue: str, count: int, until: Callable[..., Any]) -> list[Any]:
+    """Return all letters of a queue, once there are ``count`` of them."""
+    letters: list[Any] = []
+
+    def all_here() -> bool:
+        letters.extend(map(message_of(channel), iter(lambda: channel.basic_get(queue, no_ack=True), None)))
+        return len(letters) >= count
+
+    until(all_here, lambda: f"letters: {sorted(str(letter.headers.get(MARK)) for letter in letters)}", PATIENCE)
+    assert len(letters) == count
+    return letters
+
+
+def message_of(channel: Any) -> Callable[[Any], Any]:
+    convert = getattr(channel, "message_to_python", None)
+    return lambda raw: convert(raw) if convert is not None and not hasattr(raw, "acknowledged") else raw
+
+
+def heard(site: Site) -> list[int]:
+    return [
+        trace["data"]["n"] for trace in site.traces() if isinstance(trace.get("data"), dict) and "n" in trace["data"]
+    ]
 
 
 @pytest.mark.parametrize("kind", ["eta", "countdown"])
-def test_a_call_for_later_is_kept_on_record_and_not_in_a_worker(site: Site, kind: str) -> None:
+def test_a_call_for_later_is_kept_on_record_and_not_in_a_worker(
+    site: Site, kind: str, until: Callable[..., Any]
+) -> None:
     process = site.start("worker")
     (task,) = site.send(
         {"name": "tried.note", "queue": "funcatron", "kwargs": {"body": {"n": 1}}, "countdown": 2}
         if kind == "countdown"
         else {"name": "tried.note", "queue": "funcatron", "kwargs": {"body": {"n": 1}}, "eta": "2100-01-01T00:00:00"}
     )
-    import time
-
-    end = time.monotonic() + 20
-    while (record := site.store.get(task)) is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    record = until(lambda: site.store.get(task), "the record")
     assert (record.state, record.attempt) == ("queued", 0)
     assert record.due_at is not None
     assert site.traces() == []

@@ -12,6 +12,7 @@ from celery import Celery
 from funcatron.app import Funcatron
 from funcatron.errors import SettingsError
 from funcatron.settings import load_settings
+from funcatron_celery.broker import AMQP_OPTIONS
 from funcatron_celery.durability import check_broker
 from funcatron_celery.identity import Identity
 from funcatron_celery.sqlite import register
@@ -29,7 +30,7 @@ POOLS = {"asyncio": "funcatron_celery.asyncio_pool:TaskPool"}
 ASYNC_CONCURRENCY = 100
 """Executions at a time on one event loop, unless ``concurrency`` says otherwise."""
 
-AMQP_OPTIONS = {"confirm_publish": True, "read_timeout": 60}
+WORKER_OPTIONS = {**AMQP_OPTIONS, "read_timeout": 60}
 """A broker that does not answer for a minute is connected to anew: RabbitMQ can leave a client waiting for ever, for a
 quorum queue whose first entries were lost when the broker was killed."""
 
@@ -93,7 +94,7 @@ def configuration(funcatron: Funcatron, *, supervised: bool = False) -> dict[str
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_heartbeat": 0 if pool == "solo" else 120,
-        "broker_transport_options": AMQP_OPTIONS if is_amqp(settings.broker_url) else {},
+        "broker_transport_options": WORKER_OPTIONS if is_amqp(settings.broker_url) else {},
         "enable_utc": True,
     }
 

@@ -6,13 +6,19 @@ from typing import Any
 
 from kombu.connection import Connection
 
+from funcatron_celery.frames import frame_handler
 from funcatron_celery.sqlite import register
+from funcatron_celery.topology import is_amqp
 
-__all__ = ["connect"]
+__all__ = ["AMQP_OPTIONS", "connect"]
+
+AMQP_OPTIONS: dict[str, Any] = {"confirm_publish": True, "frame_handler": frame_handler}
+"""What every connection to RabbitMQ has: a message is published when the broker says so, and none stops its reader."""
 
 register()  # the scheme sqlite:// is ours in every process that imports this
 
 
 def connect(url: str, *, heartbeat: float = 0.0, options: dict[str, Any] | None = None) -> Connection:
     """Return a connection that is made on first use; five seconds are waited for an answer."""
-    return Connection(url, connect_timeout=5.0, heartbeat=heartbeat, transport_options=options or {})
+    given = {**(AMQP_OPTIONS if is_amqp(url) else {}), **(options or {})}
+    return Connection(url, connect_timeout=5.0, heartbeat=heartbeat, transport_options=given)

@@ -24,20 +24,22 @@ __all__ = ["DeadLetters", "record_refusal"]
 logger = logging.getLogger("funcatron.worker")
 
 LARGEST_HEADERS = 32 * 1024
+DEEPEST = 20
+"""Levels of lists and objects in headers that a dead letter keeps as they are."""
 
 
 class DeadLetters:
     """Publishes dead letters on a connection of its own (py-amqp must not publish from a consumer's callback)."""
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._options = dict(options)
         self._connection: Connection | None = None
+        self._declared: set[str] = set()
 
     def put(self, queue: str, message: Any, refusal: Refusal) -> None:
         """Publish the message, as it came, to ``<queue>.dead``; raises Unavailable if the broker did not take it."""
         if self._connection is None:
-            self._connection = connect(self._url, options=self._options)
+            self._connection = connect(self._url)
         connection = self._connection
         try:
             self._publish(connection, queue, message, refusal)
@@ -48,12 +50,15 @@ class DeadLetters:
     def close(self) -> None:
         """Close the connection; the next letter opens another."""
         connection, self._connection = self._connection, None
+        self._declared.clear()
         if connection is not None:
             connection.collect()
 
     def _publish(self, connection: Connection, queue: str, message: Any, refusal: Refusal) -> None:
         target = dead_queue(self._url, queue)
-        declare_if_missing(connection, target)
+        if target.name not in self._declared:
+            declare_if_missing(connection, target)
+            self._declared.add(target.name)
         producer = Producer(connection.default_channel)
         producer.publish(
             _raw(message.body),
@@ -103,7 +108,26 @@ def _kept(headers: Any) -> dict[str, Any]:
     if not isinstance(headers, Mapping):
         return {"x-funcatron-headers": repr(headers)[:LARGEST_HEADERS]}
     kept = {str(name): value for name, value in headers.items() if name not in {"compression", "x-death"}}
-    return kept if len(repr(kept)) <= LARGEST_HEADERS else {"x-funcatron-headers": repr(kept)[:LARGEST_HEADERS]}
+    shown = _shown(kept)
+    return (
+        kept
+        if len(shown) <= LARGEST_HEADERS and _is_shallow(kept)
+        else {"x-funcatron-headers": shown[:LARGEST_HEADERS]}
+    )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:
+        return "headers that are too deep to be shown"
+
+
+def _is_shallow(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether a value is shallow enough for any encoder."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return not isinstance(value, list | tuple) or (levels > 0 and all(_is_shallow(item, levels - 1) for item in value))
 
 
 def _reason(queue: str, refusal: Refusal) -> dict[str, Any]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from funcatron.execution import Failure
 
-__all__ = ["Call", "Refusal", "examine"]
+__all__ = ["Call", "Refusal", "examine", "unpackable"]
 
 LONGEST_ID = 255
+MOST_RETRIES = 2**31 - 1
 JSON = "application/json"
+ENCODINGS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "binary", "ascii-8bit"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,14 @@ class _Bad(Exception):
 
 
 def examine(
-    headers: Any, body: Any, content_type: Any, decode: Callable[[], Any], *, known: Container[str], largest: int
+    headers: Any,
+    body: Any,
+    content_type: Any,
+    decode: Callable[[], Any],
+    *,
+    known: Container[str],
+    largest: int,
+    content_encoding: Any = None,
 ) -> Call | Refusal:
     """Return the call that a message makes, or why it makes none.
 
@@ -67,10 +76,19 @@ def examine(
         if "task" in headers:
             _identify(headers, found)
         _check_size(body, largest)
-        return _call(headers, _decoded(content_type, decode), known, found)
+        _check_content(content_type, content_encoding)
+        return _call(headers, _decoded(decode), known, found)
     except _Bad as bad:
         failure: Failure = "infrastructure" if bad.reason == "unknown-function" else "invalid"
         return Refusal(reason=bad.reason, detail=bad.detail, failure=failure, **found)
+
+
+def unpackable(headers: Any, error: BaseException) -> Refusal:
+    """Return the refusal of a message whose body could not even be unpacked (its compression, its encoding)."""
+    found: dict[str, Any] = {}
+    if isinstance(headers, Mapping):
+        _identify(headers, found)
+    return Refusal(reason="undecodable", detail=f"{type(error).__name__}: {error}", **found)
 
 
 def _call(headers: Mapping[str, Any], decoded: Any, known: Container[str], found: dict[str, Any]) -> Call:
@@ -112,9 +130,14 @@ def _check_size(body: Any, largest: int) -> None:
         raise _Bad("too-large", f"the body is {len(body)} bytes; at most {largest} are taken")
 
 
-def _decoded(content_type: Any, decode: Callable[[], Any]) -> Any:
+def _check_content(content_type: Any, content_encoding: Any) -> None:
     if content_type != JSON:
         raise _Bad("content-type", f"the content type is {content_type!r}; only {JSON} is taken")
+    if content_encoding is not None and str(content_encoding).lower() not in ENCODINGS:
+        raise _Bad("undecodable", f"the content encoding is {content_encoding!r}; JSON is in utf-8")
+
+
+def _decoded(decode: Callable[[], Any]) -> Any:
     try:
         return decode()
     except (DecodeError, ContentDisallowed, LookupError, ValueError, TypeError, RecursionError) as error:
@@ -127,9 +150,23 @@ def _arguments(decoded: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     args, kwargs, embed = decoded
     if not isinstance(embed, Mapping | None):
         raise _Bad("malformed", "the third part of the body (embed) is not an object")
-    if embed and any(not isinstance(embed.get(name), list | None) for name in ("callbacks", "errbacks", "chain")):
-        raise _Bad("malformed", "callbacks, errbacks and chain must be lists")
+    if embed:
+        _check_canvas(embed)
     return _checked(args, kwargs)
+
+
+def _check_canvas(embed: Mapping[str, Any]) -> None:
+    """What follows a task is looked at by Celery when the task has succeeded: too late to refuse it."""
+    for name in ("callbacks", "errbacks", "chain"):
+        following = embed.get(name)
+        if not isinstance(following, list | None) or not all(map(_is_signature, following or ())):
+            raise _Bad("malformed", f"{name} must be a list of task signatures")
+    if embed.get("chord") is not None and not _is_signature(embed["chord"]):
+        raise _Bad("malformed", "chord must be a task signature")
+
+
+def _is_signature(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("task"), str) and value["task"] != ""
 
 
 def _checked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
@@ -137,33 +174,41 @@ def _checked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]
         raise _Bad("malformed", "the positional arguments are not a list")
     if not isinstance(kwargs, Mapping):
         raise _Bad("malformed", "the keyword arguments are not an object")
+    if "self" in kwargs:  # the call would fail within Celery, and be acknowledged without a record
+        raise _Bad("malformed", "no argument can be called self: Celery takes the name for the task")
     return tuple(args or ()), kwargs
 
 
 def _check_fields(fields: Mapping[str, Any]) -> None:
     limits = fields.get("timelimit")
-    numbers = limits if isinstance(limits, list | tuple) else [limits]
-    if any(not isinstance(number, int | float | None) for number in numbers) or (limits and len(numbers) != 2):
+    pair = limits if isinstance(limits, list | tuple) else None
+    if limits is not None and (pair is None or len(pair) not in (0, 2) or not all(map(_is_number, pair))):
         raise _Bad("malformed", "timelimit must be a pair of numbers")
-    if not isinstance(fields.get("retries"), int | None):
-        raise _Bad("malformed", "retries must be a whole number")
+    retries = fields.get("retries")
+    if retries is not None and not (isinstance(retries, int) and 0 <= retries <= MOST_RETRIES):
+        raise _Bad("malformed", f"retries must be a whole number from 0 to {MOST_RETRIES}")
     for name in ("group", "root_id", "parent_id", "shadow"):
         if not isinstance(fields.get(name), str | None):
             raise _Bad("malformed", f"{name} must be a string")
-    if not isinstance(fields.get("stamped_headers"), list | None) or not isinstance(
-        fields.get("stamps"), Mapping | None
-    ):
-        raise _Bad("malformed", "stamped_headers must be a list and stamps an object")
+    stamped = fields.get("stamped_headers")
+    if not isinstance(stamped, list | None) or not all(isinstance(name, str) for name in stamped or ()):
+        raise _Bad("malformed", "stamped_headers must be a list of strings")
+    if not isinstance(fields.get("stamps"), Mapping | None):
+        raise _Bad("malformed", "stamps must be an object")
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _moment(fields: Mapping[str, Any], name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC).timestamp()  # which fails where no calendar has it
         moment = datetime.fromisoformat(value)
         return (moment.astimezone() if moment.tzinfo is None else moment).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        raise _Bad("malformed", f"{name} is {value!r}, not a time (ISO 8601)") from None
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise _Bad("malformed", f"{name} is {repr(value)[:100]}, not a time (ISO 8601)") from None

@@ -21,7 +21,9 @@ from funcatron.errors import Unavailable
 from funcatron_celery.dead import DeadLetters, record_refusal
 from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.envelope import BODY, EMBED, MARK
-from funcatron_celery.examine import Call, Refusal, examine
+from funcatron_celery.examine import Call, Refusal, examine, unpackable
+from funcatron_celery.frames import UNREADABLE
+from funcatron_celery.inflate import limit_inflation
 from funcatron_celery.strategy import Strategy
 from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue, is_amqp
 
@@ -73,8 +75,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             **kwargs,
         )
         self._broker_url: str = app.funcatron.settings.broker_url
-        self._dead = DeadLetters(self._broker_url, app.conf.broker_transport_options)
+        self._dead = DeadLetters(self._broker_url)
         self._largest = 4 * app.funcatron.settings.max_message
+        limit_inflation(self._largest)
 
     def connect(self) -> Any:
         """Connect and make the queues that are missing; those that exist are taken as they are."""
@@ -115,7 +118,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
         """Refuse what kombu could not even unpack (Celery would acknowledge and forget it)."""
-        self._refuse(message, Refusal(reason="undecodable", detail=f"{type(exc).__name__}: {exc}"))
+        self._refuse(message, unpackable(message.headers, exc))
 
     def _taken(self, message: Any) -> bool:
         """Whether it was a message of our own publisher that could be run at once."""
@@ -125,6 +128,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     def _examine(self, message: Any) -> Call | Refusal:
         if message.body == BODY:  # it need not be parsed, here and again by Celery
             message._decoded_cache = [[], {}, dict(EMBED)]  # noqa: SLF001 - what message.payload returns
+        elif UNREADABLE in message.headers:
+            detail = f"the message's properties cannot be read: {message.headers[UNREADABLE]}"
+            return Refusal(reason="malformed", detail=detail)
         return examine(
             message.headers,
             message.body,
@@ -132,6 +138,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             lambda: message.payload,
             known=self.strategies,
             largest=self._largest,
+            content_encoding=message.content_encoding,
         )
 
     def _postponed(self, message: Any, call: Call) -> bool:

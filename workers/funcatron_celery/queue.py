@@ -28,6 +28,8 @@ from funcatron_celery.broker import connect
 from funcatron_celery.dead import DeadLetters
 from funcatron_celery.declare import declare_if_missing
 from funcatron_celery.examine import Refusal
+from funcatron_celery.frames import UNREADABLE
+from funcatron_celery.inflate import limit_inflation
 from funcatron_celery.messages import to_event
 from funcatron_celery.topology import is_amqp
 
@@ -58,7 +60,8 @@ class QueueTrigger:
         self._durable = bool(settings.get("durable", True))
         self._url: str = settings.get("url") or config.broker_url
         self._largest = 4 * config.max_message
-        self._dead = DeadLetters(self._url, {"confirm_publish": True} if is_amqp(self._url) else {})
+        limit_inflation(self._largest)
+        self._dead = DeadLetters(self._url)
         self._beat_at = 0.0
         self._told = threading.Event()
         self._thread: threading.Thread | None = None
@@ -156,6 +159,8 @@ class QueueTrigger:
 
     def _store(self, message: Any, publish: Publish) -> bool:
         """Publish until it is durable; False where this trigger ends before. Raises Problem for what is no event."""
+        if (unreadable := (message.headers or {}).get(UNREADABLE)) is not None:
+            raise Problem(400, detail=f"the message's properties cannot be read: {unreadable}")
         if len(message.body) > self._largest:
             raise Problem(413, detail=f"the body is {len(message.body)} bytes; at most {self._largest} are taken")
         event = to_event(self._name, message.body, message.headers, message.content_type, self._identity(message))

@@ -17,7 +17,7 @@ from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
 from funcatron.errors import Unavailable
 from funcatron_celery.sqlite.claims import Claims
 from funcatron_celery.sqlite.messages import Claimed, Messages
-from funcatron_celery.sqlite.payload import decode, encode
+from funcatron_celery.sqlite.payload import decode, encode, payload
 from funcatron_celery.sqlite.topology import TopicExchange, Topology
 
 __all__ = ["Channel"]
@@ -173,7 +173,7 @@ class Channel(virtual.Channel):
                 return _decoded(message, queue)
             except ValueError as error:
                 logger.error("Message %s of queue %s cannot be read and is dead: %s", message.id, queue, error)
-                self._messages.bury(message.id, "unreadable")
+                self._messages.bury(message.id, "unreadable", _wrapped(message.payload, queue, error))
 
     def _next(self, queue: str) -> Claimed:
         """Return the next message of a queue that is consumed. Raises Empty."""
@@ -228,10 +228,14 @@ class Channel(virtual.Channel):
         """Return one message, or None."""
         if not no_ack:
             return super().basic_get(queue, **kwargs)
-        try:
-            return self.Message(_decoded(self._taken(queue), queue), channel=self)
-        except Empty:
-            return None
+        while True:
+            try:
+                message = self._taken(queue)
+                return self.Message(_decoded(message, queue), channel=self)
+            except Empty:
+                return None
+            except ValueError as error:
+                logger.error("Message %s of queue %s cannot be read and is dropped: %s", message.id, queue, error)
 
     def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
         """Settle one message; with ``multiple`` all that were delivered before it, too."""
@@ -277,6 +281,12 @@ class Channel(virtual.Channel):
             logger.warning("A channel's messages could not be given back, so its lease is given up: %s", error)
             self._transport.give_up_lease()
             self._transport.close_channel(self)
+
+
+def _wrapped(raw: bytes, queue: str, error: ValueError) -> bytes:
+    """Return a dead letter that can be read, with what could not be read as its body."""
+    reason = {"x-funcatron-reason": "undecodable", "x-funcatron-detail": str(error)[:1024], "x-funcatron-queue": queue}
+    return payload(raw, queue=queue, headers=reason, content_type="application/octet-stream", content_encoding="binary")
 
 
 def _decoded(claimed: Claimed, queue: str) -> dict[str, Any]:

@@ -114,9 +114,14 @@ class Messages:
                 self._return(connection, message_id)
         wake(self._database.leases)
 
-    def bury(self, message_id: int, reason: str) -> None:
-        """Move a message to the dead letter queue of its queue; ``reason`` becomes a header (as RabbitMQ names it)."""
+    def bury(self, message_id: int, reason: str, payload: bytes | None = None) -> None:
+        """Move a message to the dead letter queue of its queue; ``reason`` becomes a header (as RabbitMQ names it).
+
+        ``payload`` takes the place of its own, where that cannot be read.
+        """
         with self._database.write() as connection:
+            if payload is not None:
+                connection.execute("update message set payload = ? where id = ?", (payload, message_id))
             _bury(connection, message_id, reason)
 
     def reap(self, me: str) -> bool:
