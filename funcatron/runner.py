@@ -103,7 +103,7 @@ class Runner:
             stored = encode_input(function.binder.from_call(kwargs))
         except InvalidInput as error:
             refused = error
-        except TypeError as error:
+        except (TypeError, ValueError, RecursionError) as error:  # what no record can keep, or is nested too deeply
             refused = InvalidInput([Violation("", str(error))])
         except FuncatronError as error:
             logger.error("the call %s of %s: %s", task_id, function_name, error, exc_info=error)
