@@ -30,7 +30,7 @@ from funcatron.invoker import Invoker, refusal
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
-from funcatron.runner import Runner
+from funcatron.runner import FinishLater, Runner
 from funcatron.services import Services
 from funcatron.settings import Settings, load_settings
 from funcatron.spec.document import load
@@ -151,6 +151,7 @@ class Funcatron:
     @part
     def runner(self) -> Runner:
         """Runs executions from the store, for workers."""
+        finish_later: FinishLater | None = getattr(self.store, "finish_later", None)
         return Runner(
             registry=self.registry,
             store=self.store,
@@ -159,6 +160,7 @@ class Funcatron:
             killed=lambda worker: worker in self.killed,
             ended=Endings(self.registry, self.dispatcher).after,
             publish=self.dispatcher.republish,
+            finish_later=finish_later,
             redacted=self.settings.redact,
         )
 

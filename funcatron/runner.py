@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,10 @@ from funcatron.registry import Function, Registry
 __all__ = ["Runner"]
 
 logger = logging.getLogger("funcatron.runner")
+FinishLater: TypeAlias = Callable[[Execution, Ending], Execution | None]
+"""End the attempt of a running execution, after which nothing follows, together with whatever the store writes next;
+returns the record as it will be, None where that will not do (see SQLiteStore).
+"""
 FINAL_FAILURES = frozenset({"invalid"})
 
 
@@ -37,7 +41,8 @@ class Runner:
 
     ``alive`` tells whether the worker of this id still lives, ``killed`` whether it was killed because what it ran did
     not end in its time; ``ended`` is called with each execution that reached an end state (callbacks hang there) and
-    may be called twice for one; ``publish`` with those on record that an end let through their gate.
+    may be called twice for one; ``publish`` with those on record that an end let through their gate; ``finish_later``
+    is the store's, if it has one.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Runner:
         killed: Callable[[str], bool] = lambda worker: False,
         ended: Callable[[Execution], None] = lambda execution: None,
         publish: Callable[[Sequence[Execution]], None] = lambda executions: None,
+        finish_later: FinishLater | None = None,
         redacted: tuple[str, ...] = (),
     ) -> None:
         install()
@@ -60,6 +66,7 @@ class Runner:
         self._killed = killed
         self._ended = ended
         self._publish = publish
+        self._finish_later = finish_later
         self._redacted = redacted
         self._unfinished: dict[str, tuple[Execution, Ending]] = {}
 
@@ -79,7 +86,10 @@ class Runner:
             problem = Problem(404, "Unknown function", str(error)).to_json()
             return self._finish(started, Ending(change="fail", problem=problem, failure="infrastructure"))
         result = await self._attempt(function, started)
-        return self._finish(started, _ending(function, started, result))
+        ending = _ending(function, started, result)
+        if function.operation.callbacks or self._finish_later is None:
+            return self._finish(started, ending)
+        return self._finish_later(started, ending) or self._finish(started, ending)
 
     async def adopt(
         self,

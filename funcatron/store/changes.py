@@ -19,6 +19,7 @@ from funcatron.ports import Ending
 __all__ = [
     "Change",
     "admit",
+    "applied",
     "cancel",
     "expire",
     "fail",
@@ -56,6 +57,7 @@ class Change(msgspec.Struct, frozen=True):
     limit: int | None = None
 
 
+_FIELDS = frozenset(Execution.__struct_fields__)
 _NO_ATTEMPT = {"deadline": None, "due_at": None}
 _NO_GATE = {"gate": None}
 _NO_OUTCOME = {"result": None, "problem": None, "failure": None, "progress": None}
@@ -118,6 +120,13 @@ def fail(now: float, problem: dict[str, Any], failure: Failure) -> Change:
     """``queued|retrying`` to ``failed``."""
     sets = {**_NO_ATTEMPT, **_NO_GATE, "ended_at": now, "problem": problem, "failure": failure}
     return _change("fail", sets, states=lifecycle.WAITING, failed_at=now)
+
+
+def applied(change: Change, execution: Execution) -> Execution:
+    """Return the record as ``change`` leaves it."""
+    sets = {name: value for name, value in change.sets.items() if name in _FIELDS}
+    grown = {name: getattr(execution, name) + 1 for name in change.counts if name in _FIELDS}
+    return msgspec.structs.replace(execution, **sets, **grown)
 
 
 def failed_attempt(change: Change, after: Execution) -> Attempt | None:

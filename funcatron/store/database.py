@@ -5,7 +5,8 @@ Rules:
 1. Write-ahead log: readers and the writer never wait for each other. One connection writes, under a lock, so threads
    of a process queue up and do not poll; idle connections serve reads.
 2. A transaction is in the file when ``write`` returns: every process sees it, and it survives the death of all of
-   them. When it is on the disk, to survive the death of the machine, each write says: now, soon, or sometime.
+   them. When it is on the disk, to survive the death of the machine, each write says: now, soon, or sometime. What is
+   left to ``write_later`` is in the file with the next transaction of this process, or 20 ms later.
 3. SQLite must not cross a fork. So every connection is closed before one and opened anew, when needed, after it.
 4. Every error of SQLite leaves as Unavailable with the file's name and what to do; the transaction has not happened.
 """
@@ -13,21 +14,28 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from funcatron.store.opening import begin, connect, is_ours, migrate, unavailable
+from funcatron.errors import Unavailable
+from funcatron.store.opening import OURS, begin, connect, is_ours, migrate, unavailable
 from funcatron.store.syncing import Syncer
 
 __all__ = ["Database"]
 
 OnDisk: TypeAlias = Literal["now", "soon", "sometime"]
 """When a commit must be on the disk: before ``write`` returns, within 20 ms, or with whatever comes later."""
+
+Work: TypeAlias = Callable[[sqlite3.Connection], None]
+"""Statements inside a transaction; done again where that did not come about."""
+
+logger = logging.getLogger(__name__)
 
 
 class Database:
@@ -50,7 +58,8 @@ class Database:
         self._generation = 0  # of connections: those of an earlier one are not used again
         self._inode: tuple[int, int] | None = None
         self._users = 0
-        self._syncer = Syncer(path)
+        self._later: list[Work] = []
+        self._syncer = Syncer(path, self._catch_up)
 
     @classmethod
     def share(cls, path: Path) -> Database:
@@ -96,11 +105,14 @@ class Database:
             try:
                 connection = self._prepared(durable=on_disk == "now")
                 begin(connection)
+                for work in (later := tuple(self._later)):
+                    _do(work, connection)
                 yield connection
                 connection.execute("commit")
+                del self._later[: len(later)]
                 if on_disk == "now":
                     self._syncer.done()
-                elif on_disk == "soon":
+                elif on_disk == "soon" or later:
                     self._syncer.soon()
             except sqlite3.DatabaseError as error:
                 self._roll_back(connection, broken=True)
@@ -111,11 +123,31 @@ class Database:
                 self._roll_back(connection, broken=False)
                 raise
 
+    def write_later(self, work: Work) -> None:
+        """Have ``work`` done at the beginning of this process's next transaction, whatever that is for."""
+        with self._writing:
+            self._later.append(work)
+            self._syncer.soon()
+
+    def write_now(self) -> None:
+        """Do what was left for later. Raises Unavailable; then it is still left."""
+        if self._later:
+            with self.write(on_disk="soon"):
+                pass
+
+    def _catch_up(self) -> bool:
+        try:
+            self.write_now()
+        except Unavailable as error:
+            logger.warning("what was to be written by now is written later: %s", error)
+        return not self._later
+
     def close(self) -> None:
         """Give up one use of the file; with the last one its connections are closed."""
         with self._sharing:
             self._users -= 1
             if self._users <= 0:
+                self._catch_up()
                 with self._writing, self._pooling:
                     self._syncer.stop()
                     self._disconnect()
@@ -200,7 +232,8 @@ class Database:
 
     def _after_fork(self, *, child: bool) -> None:
         if child:
-            self._syncer = Syncer(self.path)
+            self._later.clear()  # the parent's to write
+            self._syncer = Syncer(self.path, self._catch_up)
         self._pooling.release()
         self._writing.release()
 
@@ -208,6 +241,13 @@ class Database:
         if hasattr(self, "_syncer"):
             self._syncer.stop()
             self._disconnect()
+
+
+def _do(work: Work, connection: sqlite3.Connection) -> None:
+    try:
+        work(connection)
+    except (*OURS, ValueError, OverflowError):  # tried again it would stand in everyone's way for ever
+        logger.exception("what was left for later cannot be written")
 
 
 class _Fork:

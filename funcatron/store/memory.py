@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-import msgspec
-
 from funcatron.execution import (
     ENDED,
     WAITING,
@@ -296,9 +294,7 @@ class MemoryStore:
                 return None
             if change.limit is not None and self._running(found.function) >= change.limit:
                 return None
-            sets = {name: value for name, value in change.sets.items() if name in Execution.__struct_fields__}
-            grown = {name: getattr(found, name) + 1 for name in change.counts if name in Execution.__struct_fields__}
-            changed = self._records[execution_id] = msgspec.structs.replace(found, **sets, **grown)
+            changed = self._records[execution_id] = changes.applied(change, found)
             if (attempt := changes.failed_attempt(change, changed)) is not None:
                 self._attempts.setdefault(execution_id, []).append(attempt)
             if "published_at" in change.sets:

@@ -15,6 +15,9 @@ __all__ = ["begin", "check_writable", "connect", "is_ours", "migrate", "path_of"
 BUSY_TIMEOUT = 10.0  # seconds a transaction waits for those of other processes
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.002  # seconds between two attempts to begin one
 
+OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError)
+"""Errors that are mistakes of this package."""
+
 _LOCKED = "another process keeps it locked: look for one that hangs, or is stopped, with the file open"
 _REMEDIES = {
     "SQLITE_BUSY": _LOCKED,
@@ -110,7 +113,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def is_ours(error: sqlite3.DatabaseError) -> bool:
     """Tell whether the error is a mistake of this package, and nothing that the file or its system could help."""
-    return isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError | sqlite3.DataError)
+    return isinstance(error, OURS)
 
 
 def unavailable(error: sqlite3.DatabaseError, path: Path) -> Unavailable:

@@ -154,8 +154,10 @@ def from_row(row: Sequence[Any]) -> Execution:
     return Execution(**dict(zip(_FIELDS, values, strict=True)))
 
 
-def update(change: Change, execution_id: str) -> tuple[str, list[Any]]:
-    """Return the compare-and-set that applies ``change`` to one record, and its parameters in order."""
+def update(change: Change, execution_id: str, *, returning: bool = True) -> tuple[str, list[Any]]:
+    """Return the compare-and-set that applies ``change`` to one record, and its parameters in order; where
+    ``returning``, it gives the record after it.
+    """
     names = tuple(change.sets)
     values = [encode(name, change.sets[name]) for name in names]
     values.append(execution_id)
@@ -164,7 +166,7 @@ def update(change: Change, execution_id: str) -> tuple[str, list[Any]]:
         if value is not None:
             conditions.append(name)
             values.append(value)
-    return _update(change.before, names, change.counts, tuple(conditions)), values
+    return _update(change.before, names, change.counts, tuple(conditions), returning), values
 
 
 def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
@@ -234,9 +236,14 @@ def reservation_from_row(row: Sequence[Any]) -> Reservation:
 
 @functools.lru_cache(maxsize=64)
 def _update(
-    states: tuple[str, ...], names: tuple[str, ...], counts: tuple[str, ...], conditions: tuple[str, ...]
+    states: tuple[str, ...],
+    names: tuple[str, ...],
+    counts: tuple[str, ...],
+    conditions: tuple[str, ...],
+    returning: bool,
 ) -> str:
     sets = ", ".join([*(f"{name} = ?" for name in names), *(f"{name} = {name} + 1" for name in counts)])
     found = ", ".join(f"'{state}'" for state in states)
     also = "".join(f" and {_CONDITIONS[name]}" for name in conditions)
-    return f"update execution set {sets} where id = ? and state in ({found}){also} returning {_SELECTED}"
+    text = f"update execution set {sets} where id = ? and state in ({found}){also}"
+    return f"{text} returning {_SELECTED}" if returning else text

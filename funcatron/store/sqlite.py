@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from funcatron.store.wakeup import wake
 
 __all__ = ["SQLiteStore"]
 
+logger = logging.getLogger(__name__)
+
 Executions: TypeAlias = list[Execution]  # "list" is a method below
 
 INSERT_MESSAGE = "insert into message (queue, payload, due, execution) values (?, ?, ?, ?)"
@@ -33,7 +36,9 @@ class SQLiteStore:
     Every change is in the file when the call returns: it survives the death of every process. What was accepted,
     published, cancelled or redriven is on the disk by then too, and survives that of the machine. Starts, ends,
     progress and logs follow within 20 ms, so that executing does not wait for the disk: an attempt of the last
-    20 ms before a power cut may run again as if it had not.
+    20 ms before a power cut may run again as if it had not. ``finish_later`` alone promises less: the end of one
+    attempt and the start of the next are one transaction, and a process that dies just between them has its last
+    attempt repeated.
     """
 
     carries_messages = True
@@ -145,6 +150,23 @@ class SQLiteStore:
         """End the running attempt; None where this attempt no longer runs."""
         return self._apply(changes.finish(time.time(), attempt, ending), execution_id, on_disk="soon")
 
+    def finish_later(self, running: Execution, ending: Ending) -> Execution | None:
+        """End an attempt of whose end nobody else needs to hear, with the next transaction of this process: the start
+        of another, or the deletion of its message at the latest. Returns the record as it will be; None where that
+        will not do, and ``finish`` is to be called.
+        """
+        if self._message_of is None or running.gated or ending.change != "succeed":
+            return None  # the message is in another broker, or others wait for the end, or it has a history to keep
+        change = changes.finish(time.time(), running.attempt, ending)
+        text, values = sql.update(change, running.id, returning=False)
+
+        def end(connection: sqlite3.Connection) -> None:
+            if connection.execute(text, values).rowcount == 0:
+                logger.info("execution %s was ended by others while it ran; its result is dropped", running.id)
+
+        self._database.write_later(end)
+        return changes.applied(change, running)
+
     def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt of a worker that is gone, and count that."""
         return self._apply(changes.lose(time.time(), attempt, ending), execution_id)
@@ -223,6 +245,7 @@ class SQLiteStore:
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of executions per state, for the states that have any."""
+        self._database.write_now()
         with self._database.read() as connection:
             return dict(connection.execute(sql.COUNTS).fetchall())
 
@@ -270,11 +293,13 @@ class SQLiteStore:
         return changed
 
     def _one(self, text: str, parameters: Mapping[str, Any]) -> Execution | None:
+        self._database.write_now()
         with self._database.read() as connection:
             row = connection.execute(text, parameters).fetchone()
         return None if row is None else sql.from_row(row)
 
     def _many(self, text: str, parameters: Mapping[str, Any]) -> Executions:
+        self._database.write_now()
         with self._database.read() as connection:
             rows = connection.execute(text, parameters).fetchall()
         return [sql.from_row(row) for row in rows]

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["Syncer"]
@@ -16,10 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 class Syncer:
-    """Syncs a database's write-ahead log. ``soon`` and ``done`` are called under the database's write lock."""
+    """Syncs a database's write-ahead log. ``soon`` and ``done`` are called under the database's write lock.
 
-    def __init__(self, database: Path) -> None:
+    ``write`` is called before: it commits what is left to be written, and returns False where that cannot be done now.
+    """
+
+    def __init__(self, database: Path, write: Callable[[], bool]) -> None:
         self._log = f"{database}-wal"
+        self._write = write
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._due = False
@@ -51,6 +56,8 @@ class Syncer:
         while self._wake.wait() and not self._stopped:
             self._wake.clear()
             time.sleep(DELAY)
+            if not self._write():
+                self._wake.set()
             self._sync()
 
     def _sync(self) -> None:

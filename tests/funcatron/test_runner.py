@@ -21,8 +21,9 @@ from funcatron.event import CloudEvent
 from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
 from funcatron.invocation import Context, Principal
 from funcatron.invoker import Invoker
+from funcatron.ports import Ending
 from funcatron.registry import build_registry
-from funcatron.runner import Runner
+from funcatron.runner import FinishLater, Runner
 from funcatron.services import Services
 from funcatron.spec.document import load
 from funcatron.store.memory import MemoryStore
@@ -45,7 +46,7 @@ class World:
         self.services = Services()
         self._handler, self._calls, self._operation = handler, calls, operation
 
-    def runner(self) -> Runner:
+    def runner(self, finish_later: FinishLater | None = None) -> Runner:
         registry = build_registry(
             [load(document(**self._operation))], handlers=lambda name: self._handler, services=self.services
         )
@@ -57,6 +58,7 @@ class World:
             killed=lambda worker: worker in self.killed,
             ended=self.ended.append,
             publish=lambda executions: self.publish(executions),
+            finish_later=finish_later,
             redacted=("password",),
         )
 
@@ -768,3 +770,26 @@ async def test_a_call_of_an_unknown_function_is_for_the_guard(world: Callable[..
 
 def test_log_lines_know_their_attempt() -> None:
     assert LogLine(0.0, "info", "a", "b").attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "takes", "way"), [(False, True, "later"), (False, False, "now"), (True, True, "now")]
+)
+async def test_an_end_after_which_nothing_follows_may_be_written_with_what_comes_next(
+    calls: ThreadCalls, callbacks: bool, takes: bool, way: str
+) -> None:
+    described = {"callbacks": {"done": {"http://example.org/": {"post": {"responses": {"200": {"description": "o"}}}}}}}
+    world = World(lambda: {"n": 1}, calls, {"x-funcatron": {"mode": "async"}, **(described if callbacks else {})})
+    asked: list[str] = []
+
+    def finish_later(running: Execution, ending: Ending) -> Execution | None:
+        asked.append(running.id)
+        return msgspec.structs.replace(running, state="succeeded", result=ending.result) if takes else None
+
+    given = world.accept()
+    after = await world.runner(finish_later=finish_later).run(given, "f", worker="w")
+    assert after is not None
+    assert after.state == "succeeded"
+    assert asked == ([] if callbacks else [given])
+    assert world.record(given).state == ("running" if way == "later" else "succeeded")
+    assert [one.id for one in world.ended] == ([] if way == "later" else [given])
