@@ -78,13 +78,15 @@ class _CaptureHandler(logging.Handler):
             _current.set(capture)
 
 
+_handler = _CaptureHandler()
+_handler.setFormatter(logging.Formatter("%(message)s"))
+
+
 def install() -> None:
     """Put the capturing handler on the root logger, unless it is there."""
     root = logging.getLogger()
-    if not any(isinstance(handler, _CaptureHandler) for handler in root.handlers):
-        handler = _CaptureHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        root.addHandler(handler)
+    if _handler not in root.handlers:
+        root.addHandler(_handler)
 
 
 @contextlib.contextmanager

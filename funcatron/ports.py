@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import msgspec
+
 from funcatron.errors import Mistake
 from funcatron.event import CloudEvent
 from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, StoredResult
@@ -39,8 +41,7 @@ class ExecutionQuery:
     marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended: one row of the transition table and what goes on record with it.
 
     ``change`` is ``succeed``, ``fail`` or ``retry``; ``due_at`` (seconds since the epoch) belongs to ``retry``.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -170,7 +169,9 @@ class Runner:
         function = self._registry.functions.get(execution.function)
         ending = _failed(function, execution, problem, failure, None, None)
         if not timed_out and ending.change == "retry":
-            ending = replace(ending, due_at=time.time())  # nothing says that the input is at fault: at once
+            ending = msgspec.structs.replace(
+                ending, due_at=time.time()
+            )  # nothing says that the input is at fault: at once
         logger.warning(
             "execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail, execution.attempt
         )

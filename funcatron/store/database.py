@@ -18,6 +18,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ __all__ = ["Database"]
 
 OnDisk: TypeAlias = Literal["now", "soon", "sometime"]
 """When a commit must be on the disk: before ``write`` returns, within 20 ms, or with whatever comes later."""
+
+LOOK_SECONDS = 0.05
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 """Statements inside a transaction; done again where that did not come about."""
@@ -58,6 +61,7 @@ class Database:
         self._generation = 0  # of connections: those of an earlier one are not used again
         self._inode: tuple[int, int] | None = None
         self._users = 0
+        self._look_at = 0.0  # when to look whether the file still stands there; before what must be durable, always
         self._later: list[Work] = []
         self._syncer = Syncer(path, self._catch_up)
 
@@ -103,7 +107,7 @@ class Database:
         with self._writing:
             connection = None
             try:
-                connection = self._prepared(durable=on_disk == "now")
+                connection = self._prepared(on_disk)
                 begin(connection)
                 for work in (later := tuple(self._later)):
                     _do(work, connection)
@@ -152,8 +156,10 @@ class Database:
                     self._syncer.stop()
                     self._disconnect()
 
-    def _prepared(self, *, durable: bool) -> sqlite3.Connection:
-        self._renew()
+    def _prepared(self, on_disk: OnDisk) -> sqlite3.Connection:
+        durable = on_disk == "now"
+        if durable or time.monotonic() >= self._look_at:
+            self._renew()
         connection = self._writer
         if connection is None:
             connection = self._opened()
@@ -186,6 +192,7 @@ class Database:
 
     def _renew(self) -> None:
         """Open the file if it is not open, or is not the one that stands there any more (deleted, replaced)."""
+        self._look_at = time.monotonic() + LOOK_SECONDS
         if self._inode is not None and self._identity() == self._inode:
             return
         with self._writing:
@@ -217,6 +224,7 @@ class Database:
 
     def _disconnect(self) -> None:
         self._generation += 1
+        self._look_at = 0.0
         self._inode = None
         idle, self._idle = self._idle, []
         writer, self._writer = self._writer, None

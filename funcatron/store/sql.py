@@ -159,7 +159,7 @@ def update(change: Change, execution_id: str, *, returning: bool = True) -> tupl
     ``returning``, it gives the record after it.
     """
     names = tuple(change.sets)
-    values = [encode(name, change.sets[name]) for name in names]
+    values = [value if value is None or name not in _JSON else _text(value) for name, value in change.sets.items()]
     values.append(execution_id)
     conditions = ["in_turn"] if change.in_turn else []
     for name, value in (("attempt", change.attempt), ("unexpired", change.unexpired), ("limit", change.limit)):

@@ -71,13 +71,32 @@ def test_a_call_that_swallows_the_exception_is_interrupted_again(
     assert swallowed == 2
 
 
-def test_what_was_there_before_is_there_after(calls: InlineCalls) -> None:
-    def handler(number: int, frame: object) -> None: ...
+def test_a_call_that_takes_the_signal_for_itself_does_so_for_a_moment(
+    calls: InlineCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take() -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
-    signal.signal(signal.SIGALRM, handler)
+    monkeypatch.setattr("funcatron_celery.limits.REINSTALL", 0.0)
+    run(calls, take, 5.0)
+    assert signal.getitimer(signal.ITIMER_REAL) == OFF
+    with pytest.raises(TimeLimitExceeded):
+        run(calls, lambda: time.sleep(10), 0.1)
+
+
+def test_after_an_error_too_there_is_no_timer(calls: InlineCalls) -> None:
     with pytest.raises(ZeroDivisionError):
         run(calls, lambda: 1 // 0, 5.0)
-    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL) == OFF
+
+
+def test_a_call_within_a_call_keeps_both_limits(calls: InlineCalls) -> None:
+    def outer() -> None:
+        assert driven(calls.run(lambda: 1, 5.0)) == 1
+        time.sleep(10)
+
+    with pytest.raises(TimeLimitExceeded, match=r"0\.2 s has passed"):
+        run(calls, outer, 0.2)
     assert signal.getitimer(signal.ITIMER_REAL) == OFF
 
 

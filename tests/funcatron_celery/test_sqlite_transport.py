@@ -131,6 +131,7 @@ def test_a_file_that_cannot_be_opened_is_a_connection_error(tmp_path: Path) -> N
 
 
 def test_nothing_stays_behind_a_closed_connection(connect: Connect, file: Path) -> None:
+    before = set(threading.enumerate())
     connection = connect()
     received = Received(connection, Queue("mine", exclusive=True))
     publish(connect(), 1, "mine")
@@ -138,7 +139,7 @@ def test_nothing_stays_behind_a_closed_connection(connect: Connect, file: Path) 
     connection.close()
     assert list(held(file.with_name("f.db.leases"))) == []
     assert list(file.with_name("f.db.leases").iterdir()) == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "funcatron-flusher"]
+    assert not {thread for thread in threading.enumerate() if thread.name == "funcatron-flusher"} - before
 
 
 # Sending and receiving

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from billiard import current_process
 
@@ -32,6 +32,15 @@ AGAIN = 1.0
 """Seconds after which a handler that swallowed the exception is interrupted again."""
 
 
+REINSTALL = 1.0
+"""Seconds for which our handler of SIGALRM is trusted to stand: asking costs as much as installing it."""
+
+
+class _Limit(NamedTuple):
+    timeout: float | None
+    until: float | None
+
+
 class InlineCalls:
     """Runs a sync handler where it is called (``funcatron.calls.Calls``); in the main thread it can be interrupted.
 
@@ -45,6 +54,8 @@ class InlineCalls:
     def __init__(self) -> None:
         self.current: str | None = None
         self._cancelled: str | None = None
+        self._limit: _Limit | None = None  # of the call in which the main thread is
+        self._install_at = 0.0
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
             signal.signal(signal.SIGALRM, _too_late)
 
@@ -66,32 +77,35 @@ class InlineCalls:
     def _interruptible(self, call: Callable[[], T], timeout: float | None) -> T:
         if timeout is not None and timeout <= 0:
             raise TimeLimitExceeded("the time limit had passed before the handler began")
-        until = None if timeout is None else time.monotonic() + timeout
-        inside = True
-
-        def ring(number: int, frame: FrameType | None) -> None:
-            if not inside:
-                return
-            if self.current is not None and self._cancelled == self.current:
-                with contextlib.suppress(RuntimeError):  # no loop runs here
-                    if (task := asyncio.current_task()) is not None:
-                        task.cancel()
-                raise Cancelled
-            if until is not None and time.monotonic() >= until:
-                raise TimeLimitExceeded(f"the time limit of {timeout:g} s has passed")
-
-        before = signal.signal(signal.SIGALRM, ring)
+        now = time.monotonic()
+        if now >= self._install_at:
+            signal.signal(signal.SIGALRM, self._ring)
+            self._install_at = now + REINSTALL
+        outer = self._limit
+        self._limit = _Limit(timeout, None if timeout is None else now + timeout)
         try:
             try:
                 if timeout is not None:
                     signal.setitimer(signal.ITIMER_REAL, timeout, AGAIN)
                 return call()
             finally:
-                inside = False  # may itself be interrupted, hence the outer finally
+                self._limit = outer  # may itself be interrupted, hence the outer finally
         finally:
-            inside = False
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
+            self._limit = outer
+            left = 0.0 if outer is None or outer.until is None else max(0.001, outer.until - time.monotonic())
+            signal.setitimer(signal.ITIMER_REAL, left, AGAIN if left else 0.0)
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        limit = self._limit
+        if limit is None:  # for a call that has just ended
+            return
+        if self.current is not None and self._cancelled == self.current:
+            with contextlib.suppress(RuntimeError):  # no loop runs here
+                if (task := asyncio.current_task()) is not None:
+                    task.cancel()
+            raise Cancelled
+        if limit.until is not None and time.monotonic() >= limit.until:
+            raise TimeLimitExceeded(f"the time limit of {limit.timeout:g} s has passed")
 
 
 def die_at_once() -> None:
