@@ -1,11 +1,13 @@
 """The stack behind the door: one connexion AsyncApp that serves every document, and the control API beside them.
 
 Outermost first: connexion's ServerError, Exception, SwaggerUI, Routing, Security, Lifespan and Context, then our
-FunctionMiddleware. connexion's request and response validation are left out: validation is ours, on every door.
+FunctionMiddleware. In front of them stand the plans (``http.plan``), which serve without them what needs no more than
+routing and security. connexion's request and response validation are left out: validation is ours, on every door.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -33,6 +35,7 @@ from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
 from funcatron.http.now import Now
+from funcatron.http.plan.probe import missing
 from funcatron.http.refusals import Refusals
 from funcatron.http.routing import (
     ChainedRouting,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from funcatron.app import Funcatron
 
 __all__ = ["build_stack"]
+
+log = logging.getLogger("funcatron.plan")
 
 STACK = (
     ServerErrorMiddleware,
@@ -75,9 +80,7 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     operators = _routed(control)
     functions = {**own, **operators}
     endpoints = {**_endpoints(funcatron, own, metrics), **_control_endpoints(funcatron, operators)}
-    app = AsyncApp(
-        "funcatron", middlewares=[*STACK, partial(FunctionMiddleware, endpoints=endpoints)], lifespan=lifespan
-    )
+    app = AsyncApp("funcatron", middlewares=_middlewares(endpoints), lifespan=lifespan)
     add = partial(
         _add,
         app,
@@ -95,6 +98,22 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
         add(document, open_to_all=without_token, security_map={"bearer": OperatorToken(funcatron.settings)})
     _refuse(app, Refusals(functions, allowed_methods(functions)))
     return app
+
+
+def _middlewares(endpoints: Mapping[str, ASGIApp]) -> list[Any]:
+    """Return connexion's stack, and in front of it the plans that do without it (unless connexion is not as it was)."""
+    stack = [*STACK, partial(FunctionMiddleware, endpoints=endpoints)]
+    lacking = missing()
+    if lacking:
+        log.warning("connexion's own stack serves, unplanned: this release has no %s", ", ".join(lacking))
+        return stack
+    # What is imported here needs everything that missing() asks for.
+    from funcatron.http.plan.detour import DetourMiddleware
+    from funcatron.http.plan.front import PlanMiddleware
+    from funcatron.http.plan.functions import FunctionPlans
+
+    stack.insert(STACK.index(ExceptionMiddleware) + 1, DetourMiddleware)
+    return [partial(PlanMiddleware, plans=FunctionPlans(endpoints), shared=True), *stack]
 
 
 def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **options: Any) -> None:

@@ -22,7 +22,7 @@ from funcatron.http.plan.response import Responses
 from funcatron.http.plan.returned import Returned
 from funcatron.http.plan.security import api_keys_in_query, verification
 
-__all__ = ["Options", "compile_plan"]
+__all__ = ["Options", "compile_plan", "plan_operation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,21 @@ class Options:
     def sanitize(self) -> Callable[[str], str]:
         """Connexion's way from a parameter's name to an argument's."""
         return pythonic if self.pythonic_params else sanitized  # type: ignore[no-any-return]
+
+
+def plan_operation(
+    operation: AbstractOperation, base_path: str, places: list[str], settings: Mapping[str, Any]
+) -> Plan:
+    """Return the plan of an operation of an API that was added to connexion with these settings; raises Refused."""
+    options = Options(
+        jsonifier=settings.get("jsonifier") or Jsonifier(),
+        pythonic_params=bool(settings.get("pythonic_params")),
+        strict_validation=bool(settings.get("strict_validation")),
+        validate_responses=bool(settings.get("validate_responses")),
+        validators=bool(settings.get("validator_map")),
+        security_map=settings.get("security_map"),
+    )
+    return compile_plan(operation, base_path, places, options)
 
 
 def compile_plan(operation: AbstractOperation, base_path: str, places: list[str], options: Options) -> Plan:

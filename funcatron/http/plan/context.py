@@ -9,7 +9,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.operations import AbstractOperation
 from starlette.types import Receive, Scope
 
-__all__ = ["enter", "scoped"]
+__all__ = ["enter", "outside", "scoped"]
 
 _CONTEXT = "connexion_context"
 
@@ -23,6 +23,11 @@ def scoped(scope: Scope, base_path: str, operation_id: str, path_params: dict[st
     inner["extensions"] = {_CONTEXT: {}, **known, ROUTING_CONTEXT: {**known.get(ROUTING_CONTEXT, {}), **routing}}
     inner["path_params"] = {**scope["path_params"], **path_params} if "path_params" in scope else path_params
     return inner
+
+
+def outside(scope: Scope, inner: Scope) -> Scope:
+    """Return the server's scope as error handlers see it: its extensions, where it has any, are connexion's too."""
+    return {**scope, "extensions": inner["extensions"]} if "extensions" in scope else scope
 
 
 def enter(operation: AbstractOperation, scope: Scope, receive: Receive) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.plan.body import take
 from funcatron.http.plan.contents import Contents
-from funcatron.http.plan.context import enter, scoped
+from funcatron.http.plan.context import enter, outside, scoped
 from funcatron.http.plan.detour import Raising, detour
 from funcatron.http.plan.handler import Handler
 from funcatron.http.plan.headers import Headers
@@ -103,10 +103,10 @@ class Plan:
             value = await self.handler(arguments, found)
             answer = self.responses.answer(value)
         except Exception as error:  # noqa: BLE001 - raised again where connexion handles errors
-            await detour(stack, Raising(error), scope, receive, send)
+            await detour(stack, Raising(error), outside(scope, inner), receive, send)
             return
         if answer is None:
-            await detour(stack, self.returned.app(value, inner), scope, receive, send)
+            await detour(stack, self.returned.app(value, inner), outside(scope, inner), receive, send)
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.content})

@@ -27,13 +27,10 @@ class Mount(Generic[V]):
 
 
 class Routes(Generic[V]):
-    """Finds a request's operation among all APIs, given in connexion's order."""
+    """Finds a request's operation among all APIs, given in connexion's order, one for each base path."""
 
     def __init__(self, mounts: Iterable[Mount[V]]) -> None:
-        self._mounts: list[Mount[V]] = []
-        for mount in mounts:
-            if mount.base_path not in [other.base_path for other in self._mounts]:
-                self._mounts.append(mount)
+        self._mounts = list(mounts)
         self._only = self._mounts[0] if len(self._mounts) == 1 and not self._mounts[0].base_path else None
         self._bases = frozenset(mount.base_path for mount in self._mounts)
 
