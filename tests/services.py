@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 """Where Debian and Ubuntu put the servers, the newest last: they are not on PATH."""
 
+LIBC = ctypes.CDLL(None)
 _numbers = count(1)
 
 CONFIGURATION = """\
@@ -214,6 +217,7 @@ class PostgreSQL:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_quit_with_this_thread if threading.current_thread() is threading.main_thread() else None,
             )
 
     def _output(self) -> str:
@@ -227,6 +231,11 @@ class PostgreSQL:
 
     def _answers(self) -> bool:
         return self._started("pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}").wait(60) == 0
+
+
+def _quit_with_this_thread() -> None:
+    """Have the kernel end a server when whoever started it is gone, however that ends (Linux)."""
+    LIBC.prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
 @contextmanager

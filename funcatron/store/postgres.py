@@ -52,11 +52,6 @@ class PostgresStore:
         self._attendance = Attendance(self._sessions)
         self._unsure: dict[tuple[str, str], list[Marks]] = {}
 
-    @property
-    def place(self) -> str:
-        """The server and the database, without user and password."""
-        return self._sessions.place
-
     def lease(self) -> Lease:
         """Take a worker id for this process, known to everyone who shares the database; raises Unavailable."""
         return Presence(self._sessions)
