@@ -579,6 +579,17 @@ async def test_no_more_than_its_concurrency_run_and_the_next_is_published(world:
     assert inside == ids[:1]
 
 
+async def test_the_call_of_a_celery_client_waits_on_record(world: Callable[..., World]) -> None:
+    here = world(lambda: None, extension={"mode": "async", "concurrency": 1})
+    first = here.accept()
+    here.store.start(first, worker="w-1", deadline=None, limit=1)
+    assert await here.runner().adopt("task-1", "f", {}, worker="w-2") is None
+    assert (here.record("task-1").state, here.record("task-1").gate) == ("queued", "concurrency")
+    here.store.cancel(first)
+    assert [one.id for one in here.store.admitted("f")] == ["task-1"]
+    assert (await here.run("task-1")).state == "succeeded"
+
+
 async def test_a_lost_attempt_makes_room(world: Callable[..., World]) -> None:
     here = world(lambda: None, extension={**RETRIES, "concurrency": 1})
     first, second = here.accept(), here.accept()
