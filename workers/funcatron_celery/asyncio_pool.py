@@ -55,6 +55,8 @@ class TaskPool(BasePool):  # type: ignore[misc]
         self._threads = ThreadCalls(MOST_THREADS)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="funcatron-asyncio", daemon=True)
+        self._arrived: deque[Job] = deque()
+        self._awaited = False
         self._waiting: deque[Job] = deque()
         self._running: set[Job] = set()
 
@@ -104,7 +106,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
             accept_callback=accept_callback,
             timeout_callback=timeout_callback,
         )
-        self._loop.call_soon_threadsafe(self._submit, job)
+        self._arrived.append(job)
+        if not self._awaited:  # else the loop is on its way here: to wake it for each would cost more than the task
+            self._awaited = True
+            self._loop.call_soon_threadsafe(self._arrive)
         return job
 
     def on_close(self) -> None:
@@ -178,8 +183,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop)
 
-    def _submit(self, job: Job) -> None:
-        self._waiting.append(job)
+    def _arrive(self) -> None:
+        self._awaited = False  # first: what arrives from here on calls again
+        while self._arrived:
+            self._waiting.append(self._arrived.popleft())
         self._fill()
 
     def _resize(self, n: int) -> None:
