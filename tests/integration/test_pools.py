@@ -112,11 +112,18 @@ def test_many_async_handlers_are_inside_at_once(pool_site: Site) -> None:
 
 def test_no_more_run_than_may_and_the_rest_is_left_to_others(pool_site: Site, until: Callable[..., Any]) -> None:
     site = pool_site
-    site.start("run", "--pool", "asyncio", "--concurrency", "3", "--workers", "2")
-    together = [submit(site, "together/3") for _ in range(6)]
-    assert {site.ended(each).state for each in together} == {"succeeded"}
-    assert len({trace["pid"] for trace in site.traces()}) == 2
-    assert max(trace["inside"] for trace in site.traces()) == 3
+    site.start("run", "--pool", "asyncio", "--concurrency", "3")
+    running = [submit(site, "patient/async/sleep") for _ in range(3)]
+    for each in running:
+        until(partial(begun, site, each), "a handler to begin")
+    fourth = submit(site, "patient/async/sleep")
+    site.start("worker", "--pool", "asyncio", "--concurrency", "3")
+    until(partial(begun, site, fourth), "the fourth to begin")
+    pids = {trace["begins"]: trace["pid"] for trace in site.traces() if "begins" in trace}
+    assert len({pids[each] for each in running}) == 1
+    assert pids[fourth] not in {pids[each] for each in running}
+    for each in (*running, fourth):
+        httpx.post(f"{site.url}/_funcatron/executions/{each}/cancel")
 
 
 def test_neighbours_of_one_that_blocks_the_loop_are_lost_and_run_again(
