@@ -133,3 +133,10 @@ def _leads_somewhere(page: Path, link: str) -> bool:
         return target.exists()
     headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
     return heading in {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_the_tests_that_prove_delivery_exist() -> None:
+    named = re.findall(r"`(tests/[^`:]+)::(\w+)`", (ROOT / "docs" / "delivery.md").read_text())
+    assert len(named) > 15
+    missing = [(file, test) for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
+    assert missing == []
