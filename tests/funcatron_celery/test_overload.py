@@ -30,7 +30,7 @@ DOCUMENT: dict[str, Any] = {
     "openapi": "3.0.3",
     "info": {"title": "t", "version": "1"},
     "paths": {
-        "/later": {"post": {"operationId": "later", "x-funcatron": {"mode": "async"}, "responses": RESPONSES}},
+        "/later": {"post": {"operationId": "overloaded", "x-funcatron": {"mode": "async"}, "responses": RESPONSES}},
         "/now": {"post": {"operationId": "now", "responses": RESPONSES}},
     },
 }
@@ -72,7 +72,7 @@ def release() -> Iterator[threading.Event]:
 async def http(store: SlowStore, release: threading.Event, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = Funcatron(
         DOCUMENT,
-        handlers={"later": lambda: None, "now": release.wait},
+        handlers={"overloaded": lambda: None, "now": release.wait},
         store=store,
         settings=Settings(data_dir=str(tmp_path), max_queued=LIMIT, threads=2),
     )
@@ -99,8 +99,9 @@ def assert_refused(answers: Sequence[httpx.Response]) -> None:
 
 
 def records_in_memory() -> int:
+    """Return how many records of the function ``overloaded`` there are in this process."""
     gc.collect()
-    return sum(isinstance(thing, Execution) for thing in gc.get_objects())
+    return sum(isinstance(thing, Execution) and thing.function == "overloaded" for thing in gc.get_objects())
 
 
 async def test_what_cannot_be_stored_in_time_is_refused_and_nothing_accepted_is_lost(
