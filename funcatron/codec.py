@@ -199,6 +199,11 @@ def decode_input(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _store(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:  # most are of these types: asked first, and exactly
+        return {_stored_key(key): _store(item) for key, item in value.items()}
+    if kind is int or kind is bool or (kind is str and value.isascii()):
+        return value
     if isinstance(value, enum.Enum):
         return _store(value.value)
     if value is None or isinstance(value, (str, int, float)):
@@ -224,6 +229,8 @@ def _store(value: Any) -> Any:
 
 
 def _stored_key(key: Any) -> str:
+    if type(key) is str and key.isascii():
+        return "$" + key if key.startswith("$") else key
     text = key if isinstance(key, str) else str(key)
     if _lone_surrogate(text):
         raise TypeError(f"the key {text!r} has a lone surrogate, which is no valid Unicode")

@@ -233,5 +233,22 @@ _VARIANT = {digit: "89ab"[number % 4] for number, digit in enumerate("0123456789
 
 def new_id() -> str:
     """Return a new UUID of version 7 (RFC 9562, section 5.7): ids sort by the time they were made."""
-    made, drawn = f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex()
+    made, drawn = f"{time.time_ns() // 1_000_000:012x}", _random().hex()
     return f"{made[:8]}-{made[8:]}-7{drawn[:3]}-{_VARIANT[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}"
+
+
+_randomness: list[bytes] = []
+"""Read ahead: each system call lets another thread take the interpreter, which may keep it for milliseconds."""
+
+
+def _random() -> bytes:
+    """Return ten random bytes that nobody else is given."""
+    try:
+        return _randomness.pop()
+    except IndexError:
+        read = os.urandom(1280)
+        _randomness.extend(read[at : at + 10] for at in range(10, len(read), 10))
+        return read[:10]
+
+
+os.register_at_fork(after_in_child=_randomness.clear)

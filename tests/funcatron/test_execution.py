@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from datetime import datetime
@@ -152,6 +153,24 @@ def test_ids_are_uuids_of_version_7_and_sort_by_time() -> None:
         assert str(value) == text
     assert all(one < other for one, other in pairwise(made))
     assert len({new_id() for _ in range(1000)}) == 1000
+
+
+def test_ids_of_a_forked_child_are_its_own() -> None:
+    new_id()  # some randomness is read ahead
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, b"".join(new_id()[14:].encode() for _ in range(100)))
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(pid, 0)
+    theirs = {told[at : at + 22] for at in range(0, len(told), 22)}
+    assert len(theirs) == 100
+    assert theirs.isdisjoint(new_id()[14:].encode() for _ in range(200))
 
 
 @pytest.mark.parametrize(

@@ -9,32 +9,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import amqp
 from kombu.connection import Connection
 
+from funcatron.execution import Execution
 from funcatron_celery.broker import connect
 from funcatron_celery.declare import declare_if_missing
+from funcatron_celery.outgoing import publishing
 from funcatron_celery.topology import EXECUTIONS, dead_queue, execution_queue
 
-__all__ = ["ConfirmedPublisher", "Outgoing"]
+__all__ = ["ConfirmedPublisher"]
 
 logger = logging.getLogger("funcatron.publisher")
 
 CONFIRM_TIMEOUT = 10.0
 LONGEST_PAUSE = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message to publish: to the executions of which function queue, its task id, headers and body."""
-
-    queue: str
-    id: str
-    headers: dict[str, Any]
-    body: bytes
 
 
 class ConfirmedPublisher:
@@ -52,7 +43,7 @@ class ConfirmedPublisher:
         self._pause = 0.0
         self._closed_until = 0.0
 
-    def publish(self, messages: Sequence[Outgoing]) -> set[str]:
+    def publish(self, executions: Sequence[Execution]) -> set[str]:
         """Publish and wait for the confirms; returns the ids the broker has taken; the rest may be there or not."""
         if time.monotonic() < self._closed_until:
             return set()
@@ -60,8 +51,8 @@ class ConfirmedPublisher:
             seen.clear()
         try:
             self._connect()
-            self._declare({message.queue for message in messages})
-            self._send(messages)
+            self._declare({execution.queue for execution in executions})
+            self._send(executions)
         except self._errors() as error:
             self._lost(error)
         else:
@@ -101,12 +92,16 @@ class ConfirmedPublisher:
             declare_if_missing(self._connection, execution_queue(name))
             self._declared.add(name)
 
-    def _send(self, messages: Sequence[Outgoing]) -> None:
+    def _send(self, executions: Sequence[Execution]) -> None:
         assert self._connection is not None
-        for message in messages:
+        channel = self._channel.channel_id
+        frames = [publishing(channel, execution.queue + EXECUTIONS, execution) for execution in executions]
+        for execution in executions:
             self._sequence += 1
-            self._pending[self._sequence] = message.id
-            self._channel.basic_publish(_encoded(message), "", message.queue + EXECUTIONS, mandatory=True)
+            self._pending[self._sequence] = execution.id
+        transport = self._connection.connection.transport
+        with transport.having_timeout(CONFIRM_TIMEOUT):  # a broker in need stops reading
+            transport.write(b"".join(frames))
         end = time.monotonic() + CONFIRM_TIMEOUT
         while self._pending:
             self._connection.drain_events(timeout=max(0.001, end - time.monotonic()))
@@ -134,14 +129,3 @@ class ConfirmedPublisher:
     def _settled(self, tag: int, multiple: bool) -> list[str]:
         tags = [each for each in self._pending if each <= tag] if multiple else [tag]
         return [self._pending.pop(each) for each in tags if each in self._pending]
-
-
-def _encoded(message: Outgoing) -> amqp.Message:
-    return amqp.Message(
-        message.body,
-        application_headers=message.headers,
-        correlation_id=message.id,
-        content_type="application/json",
-        content_encoding="utf-8",
-        delivery_mode=2,
-    )

@@ -22,7 +22,7 @@ from funcatron.settings import Settings
 from funcatron_celery import envelope
 from funcatron_celery.batching import Batching
 from funcatron_celery.broker import connect
-from funcatron_celery.confirmed import ConfirmedPublisher, Outgoing
+from funcatron_celery.confirmed import ConfirmedPublisher
 from funcatron_celery.topology import is_amqp
 
 __all__ = ["CeleryDispatcher"]
@@ -33,7 +33,7 @@ logger = logging.getLogger("funcatron.publisher")
 class _Publisher(Protocol):
     """Sends messages; returns the ids of those that the broker has for sure."""
 
-    def publish(self, messages: Sequence[Outgoing]) -> set[str]: ...
+    def publish(self, executions: Sequence[Execution]) -> set[str]: ...
 
     def close(self) -> None: ...
 
@@ -113,7 +113,7 @@ class CeleryDispatcher:
             return set()
         if self._publisher is None:
             self._publisher = _make_publisher(self._settings.broker_url)
-        sent = self._publisher.publish([_outgoing(execution) for execution in executions])
+        sent = self._publisher.publish(executions)
         try:
             if sent:
                 self._store.published([e for e in executions if e.id in sent], time.time())
@@ -132,21 +132,21 @@ class _PlainPublisher:
     def __init__(self, url: str) -> None:
         self._connection = connect(url)
 
-    def publish(self, messages: Sequence[Outgoing]) -> set[str]:
+    def publish(self, executions: Sequence[Execution]) -> set[str]:
         sent: set[str] = set()
         try:
             producer = Producer(self._connection.default_channel)
-            for message in messages:
+            for execution in executions:
                 producer.publish(
-                    message.body,
+                    envelope.BODY,
                     exchange="",
-                    routing_key=message.queue,
-                    headers=message.headers,
+                    routing_key=execution.queue,
+                    headers=envelope.headers(execution.function, execution.id),
                     content_type="application/json",
                     content_encoding="utf-8",
-                    correlation_id=message.id,
+                    correlation_id=execution.id,
                 )
-                sent.add(message.id)
+                sent.add(execution.id)
         except self._connection.connection_errors + self._connection.channel_errors as error:
             logger.warning("publishing to the broker failed, what is on record is published later: %s", error)
             self._connection.collect()
@@ -162,8 +162,3 @@ def _message(execution: Execution) -> Message:
 
 def _stored(execution: Execution) -> Message:
     return Message(execution.queue, envelope.payload(execution), execution.due_at)
-
-
-def _outgoing(execution: Execution) -> Outgoing:
-    headers = envelope.headers(execution.function, execution.id)
-    return Outgoing(execution.queue, execution.id, headers, envelope.BODY)
