@@ -1,26 +1,28 @@
 """The HTTP door: requests in, answers out, on connexion."""
 
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-with warnings.catch_warnings():
+from funcatron.http.deferred import deferred
+
+with warnings.catch_warnings(), deferred():
     # While it is imported connexion uses what starlette and jsonschema deprecate: nothing that our users could mend.
     warnings.simplefilter("ignore")
     import connexion as connexion
 
-from funcatron.http.access import refuse_public
-from funcatron.http.door import build_door
-
 if TYPE_CHECKING:
+    from funcatron.http.access import refuse_public as refuse_public
+    from funcatron.http.door import build_door as build_door
     from funcatron.http.plan.planned_app import PlannedApp as PlannedApp
 
 __all__ = ["PlannedApp", "build_door", "refuse_public"]
 
+_HOMES = {"PlannedApp": "plan.planned_app", "build_door": "door", "refuse_public": "access"}
+
 
 def __getattr__(name: str) -> Any:
-    """Import PlannedApp when it is asked for: funcatron's own door does without it."""
-    if name == "PlannedApp":
-        from funcatron.http.plan.planned_app import PlannedApp
-
-        return PlannedApp
+    """Import a name when it is asked for: the door does without PlannedApp, PlannedApp without the door."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

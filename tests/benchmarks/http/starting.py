@@ -25,7 +25,8 @@ STARTS = {
 
 IMPORTS = {
     "import connexion": "import:connexion",
-    "funcatron": "import:funcatron.http",
+    "funcatron": "import:funcatron.http.door",
+    "PlannedApp": "import:funcatron.http.plan.planned_app",
     "import fastapi": "import:fastapi",
 }
 

@@ -61,6 +61,8 @@ BARE = Peer(
 PEERS = (
     Peer("funcatron", "funcatron", "functions:checked", FUNCATRON, checks_responses=True),
     Peer("funcatron-off", "funcatron, responses not checked", "functions:unchecked", FUNCATRON, checks_responses=False),
+    Peer("planned", "PlannedApp, responses checked", "planned:checked", FUNCATRON, checks_responses=True),
+    Peer("planned-off", "PlannedApp", "planned:unchecked", FUNCATRON, checks_responses=False),
     BARE,
     Peer(
         "starlette",
@@ -97,6 +99,7 @@ PEERS = (
 )
 
 MANY = (
+    Peer("many-planned", "PlannedApp", "planned:many", FUNCATRON, checks_responses=False, cases=("first", "last")),
     Peer("many", "funcatron", "functions:many", FUNCATRON, checks_responses=True, cases=("first", "last")),
     Peer(
         "many-connexion",
