@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from funcatron.cli.options import json_option, settings_options, specs_argument
 from funcatron.errors import Mistake, SpecError
 
 if TYPE_CHECKING:
+    from funcatron.http.plan.refusal import Refusal
     from funcatron.registry import Function
 
 
@@ -21,31 +23,44 @@ if TYPE_CHECKING:
 @json_option
 @settings_options("broker", "store", "data_dir")
 def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
-    """List every mistake in documents and their handlers.
+    """List every mistake in documents and their handlers, and what is served without a plan.
 
     Each is shown with its file, line and JSON Pointer. Exit code 1 where there is any; warnings do not count.
     """
-    mistakes, warnings, functions = examine(specs, given)
+    mistakes, functions = examine(specs, given)
+    warnings = [line for function in functions for line in warnings_of(function)]
+    planned, refused = plans_of(functions)
     if as_json:
-        print_json({"mistakes": [_as_json(mistake) for mistake in mistakes], "warnings": list(warnings)})
+        told = {"mistakes": [_as_json(mistake) for mistake in mistakes], "warnings": warnings}
+        print_json({**told, "planned": planned, "refused": [asdict(refusal) for refusal in refused]})
     else:
         for mistake in mistakes:
             click.echo(str(mistake))
         for warning in warnings:
             click.echo(f"warning: {warning}")
-        note(counted(len(mistakes), "mistake") if mistakes else f"{counted(functions, 'function')}, no mistakes")
+        for refusal in refused:
+            click.echo(f"{refusal.method} {refusal.path} is not planned: {refusal.reason}")
+        right = f"{counted(len(functions), 'function')}, {planned} of them planned, no mistakes"
+        note(counted(len(mistakes), "mistake") if mistakes else right)
     return int(bool(mistakes))
 
 
-def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[str], int]:
-    """Return the mistakes, the warnings and the number of functions that are right."""
+def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[Function]]:
+    """Return the mistakes, or the functions if there are none."""
     from funcatron.cli.application import application
 
     try:
-        registry = application(specs, given).registry
+        return [], list(application(specs, given).registry)
     except SpecError as error:
-        return list(error.mistakes), [], 0
-    return [], [line for function in registry for line in warnings_of(function)], len(registry)
+        return list(error.mistakes), []
+
+
+def plans_of(functions: Sequence[Function]) -> tuple[int, list[Refusal]]:
+    """Return how many functions HTTP serves by a plan of their own, and which others it serves."""
+    from funcatron.http.plan.report import refused
+
+    without = refused(functions)
+    return sum(function.operation.route is not None for function in functions) - len(without), without
 
 
 def warnings_of(function: Function) -> Iterator[str]:

@@ -101,7 +101,7 @@ def run(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_check_of_what_is_right(run: Run) -> None:
-    assert run("check", "openapi.yaml") == (0, "", "4 functions, no mistakes\n")
+    assert run("check", "openapi.yaml") == (0, "", "4 functions, 3 of them planned, no mistakes\n")
 
 
 def test_check_lists_every_mistake_of_every_document(run: Run, project: Path) -> None:
@@ -135,7 +135,7 @@ def test_check_warns_of_what_may_surprise(run: Run, project: Path) -> None:
         "/paths/~1a~1{id}/get: things.text is answered with 202, and the document does not say so",
     ]
     assert all(line.startswith("warning: ") for line in out.splitlines())
-    assert err == "1 function, no mistakes\n"
+    assert err == "1 function, 1 of them planned, no mistakes\n"
     assert len(json.loads(run("check", "openapi.yaml", "--json")[1])["warnings"]) == 2
 
 
@@ -262,7 +262,7 @@ def made(project: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("made")
 def test_an_application_brings_its_handlers_and_services(run: Run) -> None:
-    assert run("check", "made:app")[::2] == (0, "4 functions, no mistakes\n")
+    assert run("check", "made:app")[::2] == (0, "4 functions, 3 of them planned, no mistakes\n")
     assert run("invoke", "made:app", "things.text")[:2] == (0, "from a service\n")
     assert len(json.loads(run("functions", "made:app", "--json")[1])) == 4
 

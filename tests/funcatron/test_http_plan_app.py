@@ -70,16 +70,9 @@ class Passing:
         await self.app(scope, receive, send)
 
 
-class Counting:
-    """connexion's routing, counted: what a plan serves does not come here."""
-
-    def __init__(self, app: PlannedApp) -> None:
-        self.app = app
-        self.client = app.test_client()
-
-    def front(self) -> PlanMiddleware:
-        (found,) = (one for one in self.app.middleware.middleware_stack if isinstance(one, PlanMiddleware))
-        return found
+def front(app: PlannedApp) -> PlanMiddleware:
+    (found,) = (one for one in app.middleware.middleware_stack if isinstance(one, PlanMiddleware))
+    return found
 
 
 def serving(**options: Any) -> PlannedApp:
@@ -95,8 +88,8 @@ def test_it_is_connexions_app_with_a_plan_in_front() -> None:
     found = client.get("/hello/bob?n=7").json()
     assert found == {"name": "bob", "n": 7, "path": "/hello/bob", "seen": {"name": "bob"}}
     assert client.post("/orders", json={"a": 1}).json() == {"a": 1}
-    assert Counting(app).front().refusals() == []
-    assert Counting(app).front().operations() == 2
+    assert app.refusals() == []
+    assert front(app).operations() == 2
 
 
 def test_connexion_refuses() -> None:
@@ -121,6 +114,8 @@ def test_not_planned_it_is_connexion_alone() -> None:
     app = serving(planned=False)
     assert app.middleware.middlewares == ConnexionMiddleware.default_middlewares
     assert app.test_client().get("/hello/bob").json()["n"] == 1
+    with pytest.raises(RuntimeError):
+        app.refusals()
 
 
 @pytest.mark.parametrize("position", [MiddlewarePosition.BEFORE_EXCEPTION, MiddlewarePosition.BEFORE_ROUTING])
@@ -131,7 +126,7 @@ def test_a_middleware_before_the_routing_sees_every_request(position: Middleware
     client = app.test_client()
     assert client.get("/hello/bob").status_code == 200
     assert PASSED == ["http"]
-    assert Counting(app).front().refusals() == []
+    assert app.refusals() == []
 
 
 def test_a_middleware_behind_the_routing_leaves_nothing_planned() -> None:
@@ -140,7 +135,7 @@ def test_a_middleware_behind_the_routing_leaves_nothing_planned() -> None:
     PASSED.clear()
     assert app.test_client().get("/hello/bob").status_code == 200
     assert PASSED == ["http"]
-    reasons = {refusal.reason for refusal in Counting(app).front().refusals()}
+    reasons = {refusal.reason for refusal in app.refusals()}
     assert reasons == {"the middleware Passing stands behind connexion's routing"}
 
 
@@ -171,7 +166,7 @@ def test_operations_of_one_name_are_connexions() -> None:
     app = PlannedApp("a")
     app.add_api(document, resolver=Resolver(HANDLERS.__getitem__))
     assert app.test_client().get("/a/bob").status_code == 200
-    assert [refusal.path for refusal in Counting(app).front().refusals()] == ["/a/{name}", "/hello/{name}"]
+    assert [refusal.path for refusal in app.refusals()] == ["/a/{name}", "/hello/{name}"]
 
 
 def test_the_name_is_imported_when_asked_for() -> None:

@@ -242,12 +242,12 @@ async def _wait(awaitable: Any) -> Any:
 @pytest.mark.parametrize(
     ("returned", "status", "content"),
     [
-        ({"a": 1}, 200, b'{"a":1}'),
-        (([1, None], 201), 201, b"[1,null]"),
+        ({"a": 1}, 200, b'{"a":1}\n'),
+        (([1, None], 201), 201, b"[1,null]\n"),
         ({"a": float("nan"), "b": None}, 200, b'{"a": NaN, "b": null}\n'),
         ({1: "a"}, 200, b'{"1": "a"}\n'),
-        (("text",), 200, b'"text"'),
-        ((5, HTTPStatus.ACCEPTED, {"X-A": "b"}), 202, b"5"),
+        (("text",), 200, b'"text"\n'),
+        ((5, HTTPStatus.ACCEPTED, {"X-A": "b"}), 202, b"5\n"),
     ],
 )
 def test_responses(returned: Any, status: int, content: bytes) -> None:

@@ -10,6 +10,7 @@ from connexion import AsyncApp
 from connexion.middleware import MiddlewarePosition
 
 from funcatron.http.plan.probe import missing
+from funcatron.http.plan.refusal import Refusal
 
 __all__ = ["PlannedApp"]
 
@@ -40,6 +41,18 @@ class PlannedApp(AsyncApp):  # type: ignore[misc]
         """Add a middleware, as AsyncApp does. One that stands behind connexion's routing leaves nothing planned."""
         super().add_middleware(middleware_class, position, **options)
         self._arrange()
+
+    def refusals(self) -> list[Refusal]:
+        """Return the operations that connexion's stack serves, each with the reason; all are compiled for it.
+
+        Raises RuntimeError before the application has started, and where nothing is planned.
+        """
+        from funcatron.http.plan.front import PlanMiddleware
+
+        for middleware in self.middleware.middleware_stack or ():
+            if isinstance(middleware, PlanMiddleware):
+                return middleware.refusals()
+        raise RuntimeError("the application has not started, or is not planned")
 
     def _arrange(self) -> None:
         if not self._planned:

@@ -17,10 +17,11 @@ from funcatron.http.plan.schema import RESPONSES, Accepts, acceptor
 __all__ = ["Answer", "Responses"]
 
 _decode = msgspec.json.Decoder().decode
-_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
 _JSON = re.compile(r"application/(?:json|[a-z0-9.\-]+\+json)")
 _BODILESS = frozenset({204, 304})
-_PLAIN = (dict, list, str, int, float, bool)
+_COMPOUND = (dict, list)
+_PLAIN = (*_COMPOUND, str, int, float, bool)
 _OURS = (b"content-length", b"content-type")
 _default = JSONEncoder().default
 
@@ -104,7 +105,9 @@ def _dumps_of(jsonifier: Jsonifier) -> Callable[[Any], bytes]:
         return encoded.encode()
 
     def quickly(data: Any) -> bytes:
-        """What orjson writes otherwise than Python's json is left to that."""
+        """What orjson writes otherwise than Python's json is left to that, and so are single values."""
+        if type(data) not in _COMPOUND:
+            return slowly(data)
         try:
             content = orjson.dumps(data, _default, _STRICT)
         except TypeError:
