@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -56,7 +57,32 @@ DOCUMENT: dict[str, Any] = {
         },
     },
 }
-HANDLERS: dict[str, Callable[..., Any]] = {"hello": hello, "order": order}
+FORM = {"properties": {"n": {"type": "integer"}, "photo": {"type": "string", "format": "binary"}}, "required": ["n"]}
+FORMS: dict[str, Any] = {
+    **DOCUMENT,
+    "paths": {
+        "/forms": {
+            "post": {
+                "operationId": "form",
+                "requestBody": {
+                    "content": {
+                        "multipart/form-data": {"schema": {"type": "object", **FORM}},
+                        "application/x-www-form-urlencoded": {"schema": {"type": "object", **FORM}},
+                        "text/plain": {},
+                    }
+                },
+                "responses": {"200": {"description": "", "content": {"application/json": {}}}},
+            }
+        }
+    },
+}
+
+
+async def form(body: Any, photo: Any = None) -> Any:
+    return [body.decode() if isinstance(body, bytes) else body, photo and (await photo.read()).decode()]
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {"form": form, "hello": hello, "order": order}
 
 
 class Passing:
@@ -90,6 +116,28 @@ def test_it_is_connexions_app_with_a_plan_in_front() -> None:
     assert client.post("/orders", json={"a": 1}).json() == {"a": 1}
     assert app.refusals() == []
     assert front(app).operations() == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ({"data": {"n": "7"}}, [{"n": 7}, None]),
+        ({"data": {"n": "7"}, "files": {"photo": b"PNG"}}, [{"n": 7}, "PNG"]),
+        ({"content": b"text", "headers": {"Content-Type": "text/plain"}}, ["text", None]),
+        ({"data": {"n": "x"}}, None),
+        ({"data": {}, "files": {"photo": b"PNG"}}, None),
+    ],
+)
+def test_forms_and_texts(sent: dict[str, Any], answer: Any) -> None:
+    planned, stock = PlannedApp("a"), AsyncApp("a")
+    for app in (planned, stock):
+        app.add_api(FORMS, resolver=Resolver(HANDLERS.__getitem__))
+    found, expected = planned.test_client().post("/forms", **sent), stock.test_client().post("/forms", **sent)
+    assert (found.status_code, found.json()) == (expected.status_code, expected.json())
+    assert found.json() == answer if answer is not None else found.status_code == 400
+    assert planned.refusals() == []
+    gc.collect()  # connexion closes no file that was uploaded
 
 
 def test_connexion_refuses() -> None:
