@@ -104,21 +104,7 @@ class Runner:
         then run it. Input that is not valid is on record as failed, never lost. Raises as ``run`` does.
         """
         function = self._registry.get(function_name)
-        refused: Problem | None = None
-        stored = {}
-        try:
-            if args:
-                raise positional_refusal(args)
-            stored = encode_input(function.binder.from_call(kwargs))
-        except InvalidInput as error:
-            refused = error
-        except (TypeError, ValueError, RecursionError) as error:  # what no record can keep, or is nested too deeply
-            refused = InvalidInput([Violation("", str(error))])
-        except FuncatronError as error:
-            logger.error("the call %s of %s: %s", task_id, function_name, error, exc_info=error)
-            refused = Problem(500, detail=str(error))
-        if refused is not None:
-            stored = encode_input(kwargs, strict=False)
+        stored, refused = _taken(function, task_id, args, kwargs)
         record = Execution(
             id=task_id, function=function_name, trigger="celery", queue=queue, input=stored, created_at=time.time()
         )
@@ -258,6 +244,30 @@ class Runner:
         else:
             self._after(after)
         return after
+
+
+def _taken(
+    function: Function, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], Problem | None]:
+    """Return a Celery call's input as a record keeps it, and why it is refused, if it is. Nothing is raised: a call
+    without a record is lost with its message.
+    """
+    try:
+        if args:
+            raise positional_refusal(args)
+        return encode_input(function.binder.from_call(kwargs)), None
+    except InvalidInput as error:
+        refused: Problem = error
+    except (TypeError, ValueError, RecursionError) as error:  # what no record can keep, or is nested too deeply
+        refused = InvalidInput([Violation("", str(error))])
+    except Exception as error:  # see above: whatever it is, the call is kept
+        logger.error("the call %s of %s: %s", task_id, function.name, error, exc_info=error)
+        refused = Problem(500, detail=str(error) or type(error).__name__)
+    try:
+        return encode_input(kwargs, strict=False), refused
+    except Exception as error:  # noqa: BLE001 - as above
+        logger.error("the input of the call %s of %s cannot be kept: %s", task_id, function.name, error)
+        return {}, refused
 
 
 def _unless_held(execution: Execution | None) -> Execution | None:

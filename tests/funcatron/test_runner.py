@@ -750,6 +750,23 @@ async def test_a_type_that_fails_to_load_ends_on_record(
     assert (await here.run(here.accept({"body": {"n": 1}}))).state == "failed"
 
 
+class Unreadable(dict[str, Any]):
+    def keys(self) -> Any:
+        raise LookupError("no such thing")
+
+    items = __iter__ = keys
+
+
+async def test_a_call_that_fails_in_a_way_nobody_foresaw_is_kept(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = world(lambda: None)
+    after = await here.runner().adopt("task-1", "f", Unreadable(a=1), worker="w-1")
+    assert after is not None
+    assert (after.state, after.problem and after.problem["detail"]) == ("failed", "no such thing")
+    assert "the input of the call task-1 of f cannot be kept" in caplog.text
+
+
 async def test_positional_arguments_are_refused_with_the_way_out(world: Callable[..., World]) -> None:
     after = await world(lambda: None).runner().adopt("task-1", "f", {}, worker="w-1", args=[1, 2])
     assert after is not None
