@@ -128,9 +128,14 @@ class Doors:
         return Call(outcome_of(answer), seen)
 
     def call_later(self, number: int) -> str | Call:
-        """Call over HTTP, to be answered later: the execution's id, or what refused it."""
+        """Call over HTTP, to be answered later: the execution's id, or what came of it at once: it was refused, or it
+        carries what may not be kept.
+        """
+        before = len(self.seen())
         answer = self.send(number, {"Prefer": "respond-async"})
-        return answer.json()["id"] if answer.status_code == 202 else Call(outcome_of(answer))
+        if answer.status_code == 202:
+            return str(answer.json()["id"])
+        return Call(outcome_of(answer), [line for line in self.seen()[before:] if line["trigger"] == "http"])
 
     def call_by_celery(self, number: int) -> str:
         function, arguments, _ = ALL[number]

@@ -78,14 +78,6 @@ PEERS = (
         "fastapi", "FastAPI, Response returned", "fastapi_app:unchecked", FASTAPI, checks_responses=False, refusal=422
     ),
     Peer("fastapi-on", "FastAPI, response model", "fastapi_app:checked", FASTAPI, checks_responses=True, refusal=422),
-    Peer(
-        "planned",
-        "PlannedApp (connexion AsyncApp, planned)",
-        "planned_app:unchecked",
-        FUNCATRON,
-        checks_responses=False,
-    ),
-    Peer("planned-on", "PlannedApp, responses checked", "planned_app:checked", FUNCATRON, checks_responses=True),
     Peer("connexion", "connexion AsyncApp", "connexion_app:unchecked", CONNEXION, checks_responses=False),
     Peer(
         "connexion-on",
