@@ -22,7 +22,7 @@ test: $(VENV)/.test  ## everything that must pass: lint, types, import floors, t
 	@$(MAKE) --no-print-directory --keep-going lint types imports tests
 
 tests: $(VENV)/.test
-	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST)
 
 lint: $(VENV)/.test  ## ruff: rules and format
 	$(BIN)/ruff check $(SOURCES)
@@ -49,7 +49,7 @@ wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel/build.log 2>&1 || { cat build/wheel/build.log; exit 1; }
 	$(BIN)/python -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip --quiet --disable-pip-version-check install --no-compile build/wheel/*.whl "pytest>=8.3"
-	cd build/wheel && venv/bin/python -m pytest -c ../../pyproject.toml --rootdir . ../../tests/smoke --wheel "$$(ls *.whl)"
+	cd build/wheel && venv/bin/python -m pytest -c ../../pyproject.toml --rootdir . --confcutdir ../../tests/smoke ../../tests/smoke --wheel "$$(ls *.whl)"
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) .funcatron build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
