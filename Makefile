@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
 SHOP := openapi/examples/shop/openapi.yaml
-SOURCES := funcatron openapi workers devstack tests
+SOURCES := funcatron adapters openapi workers devstack tests
 TESTS := tests
 JOBS := 3
 
