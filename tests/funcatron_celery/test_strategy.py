@@ -86,7 +86,7 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def process() -> Iterator[None]:
-    """A worker changes signal handlers, log levels and module state: as before, afterwards."""
+    """A worker changes signal handlers and log levels: as before, afterwards."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
     levels = {name: logging.getLogger(name).level for name in ("celery", "kombu", "amqp")}
     yield
@@ -94,8 +94,6 @@ def process() -> Iterator[None]:
         signal.signal(number, handler)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    state.should_stop = None
-    state.reset_state()
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
 from tests.integration.calling import real_calls, real_doors
 from tests.integration.running import shop_in_parts
-from tests.services import RabbitMQ, rabbitmq, redis
+from tests.services import RabbitMQ, rabbitmq, rabbitmq_is_here, redis
 
-__all__ = ["rabbitmq", "real_calls", "real_doors", "redis", "shop_in_parts"]
+__all__ = ["rabbitmq", "rabbitmq_is_here", "real_calls", "real_doors", "redis", "shop_in_parts"]
 
 SITE = Path(__file__).parent / "site"
 PATIENCE = 30.0
@@ -206,15 +206,14 @@ def until_fixture() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def vhost(rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of RabbitMQ with no queue in it; what a test leaves there is deleted."""
-    yield rabbitmq.url
-    rabbitmq.clear()
+def vhost(rabbitmq: RabbitMQ) -> str:
+    """The URL of a RabbitMQ with no queue in it; what a test leaves there, no other test sees."""
+    return rabbitmq.vhost()
 
 
 @pytest.fixture
 def own_rabbitmq(
-    rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+    rabbitmq_is_here: None, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 ) -> Iterator[RabbitMQ]:
     """A RabbitMQ of the test's own, to be killed."""
     node = RabbitMQ(tmp_path_factory.mktemp("own-rabbitmq"), free_port(), free_port(), free_port())

@@ -63,9 +63,8 @@ class Machines:
 def machines(
     tmp_path_factory: pytest.TempPathFactory, server: PostgreSQL, rabbitmq: RabbitMQ, free_port: Callable[[], int]
 ) -> Iterator[Machines]:
-    settings = {"FUNCATRON_STORE": server.url, "FUNCATRON_BROKER": rabbitmq.url, "FUNCATRON_LOG_LEVEL": "debug"}
+    settings = {"FUNCATRON_STORE": server.url, "FUNCATRON_BROKER": rabbitmq.vhost(), "FUNCATRON_LOG_LEVEL": "debug"}
     with ExitStack() as stack:
-        stack.callback(rabbitmq.clear)
         yield Machines(tmp_path_factory.mktemp("machines"), settings, (free_port(), free_port()), stack)
 
 

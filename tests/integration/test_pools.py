@@ -13,8 +13,6 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
-from tests.services import RabbitMQ
-
 Site = Any
 POOLS = Path(__file__).parent / "pools"
 
@@ -47,13 +45,10 @@ def pool(request: pytest.FixtureRequest, pool_site: Site) -> Iterator[Pool]:
     """A pool that serves."""
     made: Pool = request.param
     if made.rabbitmq:
-        rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
-        pool_site.settings["FUNCATRON_BROKER"] = rabbitmq.url
+        pool_site.settings["FUNCATRON_BROKER"] = request.getfixturevalue("vhost")
     pool_site.start("run", "--pool", made.name, *made.options)
     yield made
     pool_site.close()
-    if made.rabbitmq:
-        rabbitmq.clear()
 
 
 def submit(site: Site, path: str) -> str:

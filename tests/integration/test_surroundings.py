@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -98,10 +99,10 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(site: Site, own_rabbit
 def test_a_network_that_swallows_loses_nothing(
     site: Site, vhost: str, until: Until, free_port: Callable[[], int]
 ) -> None:
-    target = httpx.URL(vhost.replace("amqp", "http", 1)).port
-    port = free_port()
-    with closing(BlackHole(port, target or 5672)) as hole:
-        site.broker = site.settings["FUNCATRON_BROKER"] = f"amqp://guest:guest@127.0.0.1:{port}//"
+    target, port = urlsplit(vhost).port, free_port()
+    assert target is not None
+    with closing(BlackHole(port, target)) as hole:
+        site.broker = site.settings["FUNCATRON_BROKER"] = vhost.replace(f":{target}/", f":{port}/")
         site.start("run")
         ids = [accepted(site, 0)]
         site.ended(ids[0])
