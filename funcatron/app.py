@@ -25,8 +25,9 @@ from funcatron.endings import Endings, record_of_sync_call
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Attempt, Execution, line_of, new_id
+from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
-from funcatron.invoker import Invoker, refusal
+from funcatron.invoker import Invoker
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents

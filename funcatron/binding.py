@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -121,6 +121,8 @@ class Binder:
         self._taken = frozenset(plan.keywords.values())
         body = operation.body
         self._direct = None if _is_involved(plan, loader) else tuple(plan.keywords.items())
+        self.as_given = _as_given(plan, self._names) if self._direct is not None else -1
+        """How many checked arguments are the handler's keyword arguments as they are; -1 if ``call`` has to look."""
         self._unpacks = bool(plan.unpacked) or (body is not None and body.unpacked and plan.everything)
 
     def check(self, arguments: Mapping[str, Any], *, media_type: str | None = None) -> dict[str, Any]:
@@ -302,6 +304,12 @@ def _is_involved(plan: Plan, loader: Loader | None) -> bool:
     """Whether a handler wants anything but arguments, each as it is."""
     wanted = plan.everything, plan.context, plan.event, plan.extras, plan.services, plan.unpacked, loader
     return any(wanted) or (plan.empty_body and plan.body_keyword is not None)
+
+
+def _as_given(plan: Plan, names: Collection[str]) -> int:
+    """Return how many arguments a call has that leaves none out, if each is a keyword of its own name; else -1."""
+    same = all(keyword == name for keyword, name in plan.keywords.items())
+    return len(names) if same and plan.keywords.keys() == set(names) else -1
 
 
 def spellings_of(slots: Iterable[Slot], body_name: str | None) -> dict[str, str]:

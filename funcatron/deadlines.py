@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import TracebackType
+from collections.abc import Generator
+from types import CoroutineType, TracebackType
 from typing import Any, Self
 
 from funcatron.errors import TimeLimitExceeded
 
-__all__ = ["Deadlines", "Limited"]
+__all__ = ["Begun", "Deadlines", "Limited"]
 
 SLACK = 0.001
 """Seconds that a timer is set late: a loop whose clock ticks in milliseconds must not ring it early."""
@@ -86,3 +87,30 @@ class Limited:
         ours = self._task.uncancel() <= self._cancelling  # else it is cancelled from outside as well
         if isinstance(error, TimeoutError) or (ours and isinstance(error, asyncio.CancelledError)):
             raise TimeLimitExceeded from None
+
+
+class Begun:
+    """A coroutine that has taken its first step, and ``waits_for`` what it yielded: awaiting this takes the others.
+
+    A coroutine that never waits is at its end after that step, so nobody needs to watch it.
+    """
+
+    __slots__ = ("_coroutine", "_waits_for")
+
+    def __init__(self, coroutine: CoroutineType[Any, Any, Any], waits_for: Any) -> None:
+        self._coroutine = coroutine
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Go on as ``await`` does (PEP 380): what is sent and thrown here is the coroutine's."""
+        coroutine, waits_for = self._coroutine, self._waits_for
+        while True:
+            try:
+                try:
+                    sent = yield waits_for
+                except BaseException as error:  # noqa: BLE001 - the coroutine's to handle
+                    waits_for = coroutine.throw(error)
+                else:
+                    waits_for = coroutine.send(sent)
+            except StopIteration as end:
+                return end.value

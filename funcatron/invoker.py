@@ -1,7 +1,9 @@
 """The middle, where all doors meet: one invocation in, one Result out.
 
-This module holds the one ``except Exception`` of the core: whatever a handler, a service or a middleware raises
-becomes a Result here, and nowhere else.
+This module holds the one place of the core that catches everything: whatever a handler, a service or a middleware
+raises becomes a Result here (``failures`` says which), and nowhere else.
+
+What is known of a function before it is called is decided once, when its chain is folded.
 """
 
 from __future__ import annotations
@@ -10,33 +12,32 @@ import asyncio
 import functools
 import inspect
 import logging
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from funcatron.calls import Calls, Cancelled
-from funcatron.codec import encode_json
-from funcatron.deadlines import Deadlines, Limited
-from funcatron.errors import SEE_LOG, FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
+from funcatron.deadlines import Begun, Deadlines, Limited
+from funcatron.errors import TimeLimitExceeded
+from funcatron.failures import Exit, refusal
 from funcatron.invocation import Context, Invocation, Result
 from funcatron.ports import CallNext, Middleware
 from funcatron.registry import Function
-from funcatron.replies import PROBLEM_JSON, InvalidReply
+from funcatron.replies import InvalidReply
 from funcatron.services import Services
 from funcatron.streams import OwnThread, Stream
 
-__all__ = ["Invoker", "refusal"]
+__all__ = ["Invoker"]
 
-logger = logging.getLogger("funcatron.invoker")
 handler_logger = logging.getLogger("funcatron.handler")
 
 NOTHING: Mapping[str, Any] = {}
 """No services."""
+T = TypeVar("T")
 
 
 class Invoker:
@@ -51,10 +52,19 @@ class Invoker:
 
     async def invoke(self, function: Function, invocation: Invocation) -> Result:
         """Run one invocation whose arguments have been checked, and return what it came to."""
+        return await self.chain(function)(invocation)
+
+    def chain(self, function: Function) -> CallNext:
+        """Return what runs invocations of this function: all of the middle, folded once."""
         chain = self._chains.get(function)
         if chain is None:
             chain = self._chains[function] = self._fold(function)
-        return await chain(invocation)
+        return chain
+
+    @property
+    def has_middleware(self) -> bool:
+        """Whether anything sees invocations beside their handlers."""
+        return bool(self._middleware)
 
     def is_straight(self, function: Function) -> bool:
         """Tell whether invoking this function waits for nothing: then ``invoke`` needs no event loop."""
@@ -66,13 +76,12 @@ class Invoker:
         )
 
     def _fold(self, function: Function) -> CallNext:
-        """Fold the middleware around the handler, once: the first of the list is the outermost."""
-        perform = self._perform
-        if self.is_straight(function):
-            perform = self._straight
-        elif function.is_async and not function.binder.services:
-            perform = self._alone
-        chain: CallNext = functools.partial(_guarded, functools.partial(perform, function))
+        """Fold the middleware around the handler: the first of the list is the outermost."""
+        if function.is_async and not function.binder.services:
+            chain = self._alone(function)
+        else:
+            perform = self._straight if self.is_straight(function) else self._perform
+            chain = functools.partial(_guarded, functools.partial(perform, function))
         for middleware in reversed(self._middleware):
             chain = functools.partial(_guarded, functools.partial(_through, middleware, chain, function))
         return chain
@@ -81,12 +90,43 @@ class Invoker:
         """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
         return await self._in_thread(function, invocation, _left(invocation))
 
-    async def _alone(self, function: Function, invocation: Invocation) -> Result:
-        """An async handler that nothing has to be opened for."""
-        if _left(invocation) is None:
-            return await _called(function, invocation, NOTHING)
-        with Limited(self._deadlines_of_loop(), invocation.deadline or 0.0):
-            return await _called(function, invocation, NOTHING)
+    def _alone(self, function: Function) -> CallNext:
+        """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, and its
+        time limit is set only where the handler waits for something (before that nothing could end it).
+        """
+        handler, encode, as_given = function.handler, function.replies.encode, function.binder.as_given
+
+        async def invoke(invocation: Invocation) -> Result:
+            try:
+                deadline, arguments = invocation.deadline, invocation.arguments
+                if deadline is not None and deadline <= time.monotonic():
+                    raise TimeLimitExceeded
+                if len(arguments) != as_given:
+                    arguments = _arguments(function, invocation, NOTHING)
+                returned: Any = handler(**arguments)
+                if type(returned) is CoroutineType:
+                    try:
+                        waits_for = returned.send(None)
+                    except StopIteration as end:
+                        returned = end.value
+                    else:
+                        returned = await self._limited(Begun(returned, waits_for), deadline)
+                elif inspect.isawaitable(returned):
+                    returned = await self._limited(returned, deadline)
+                result = encode(returned)
+                if invocation.streaming or not isinstance(result.body, Stream):
+                    return result
+                return await self._limited(_collected(result), deadline)
+            except BaseException as error:  # noqa: BLE001 - as in _guarded
+                return _ended(error, invocation)
+
+        return invoke
+
+    async def _limited(self, awaitable: Awaitable[T], deadline: float | None) -> T:
+        if deadline is None:
+            return await awaitable
+        with Limited(self._deadlines_of_loop(), deadline):
+            return await awaitable
 
     async def _perform(self, function: Function, invocation: Invocation) -> Result:
         limit = _left(invocation)
@@ -209,7 +249,7 @@ def _call_blocking(
     except (StopIteration, GeneratorExit) as error:  # no future can carry these
         raise RuntimeError(f"the handler raised {type(error).__name__}") from error
     except SystemExit as error:
-        raise _Exit(error.code) from error
+        raise Exit(error.code) from error
     raise _swallowed(function)
 
 
@@ -228,29 +268,28 @@ def _swallowed(function: Function) -> InvalidReply:
     return InvalidReply(f"a service of {function.name} swallowed an exception of the handler")
 
 
-class _Exit(Exception):
-    """A handler asked the interpreter to exit; that ends the invocation, not the process."""
-
-    def __init__(self, code: object) -> None:
-        super().__init__(f"the handler called sys.exit({code!r})")
-
-
 async def _guarded(call: CallNext, invocation: Invocation) -> Result:
     """Await a link of the chain; every exception becomes a Result here."""
     try:
         return await call(invocation)
-    except Exception as error:  # noqa: BLE001 - the one boundary of the core
-        return refusal(error, invocation.id, invocation.function)
-    except SystemExit as error:
-        return refusal(_Exit(error.code), invocation.id, invocation.function)
-    except asyncio.CancelledError as error:
+    except BaseException as error:  # noqa: BLE001 - the boundary of the core
+        return _ended(error, invocation)
+
+
+def _ended(error: BaseException, invocation: Invocation) -> Result:
+    """Return what an exception means: it ends the call, whatever its class; a cancellation from outside goes on."""
+    if isinstance(error, Exception):
+        raised = error
+    elif isinstance(error, SystemExit):
+        raised = Exit(error.code)
+    elif isinstance(error, asyncio.CancelledError):
         if _is_from_outside(error):
-            raise
-        return refusal(RuntimeError("the handler was cancelled from inside"), invocation.id, invocation.function)
-    except BaseException as error:  # noqa: BLE001 - what is raised in a call ends that call, whatever its class
-        odd = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
-        odd.__cause__ = error
-        return refusal(odd, invocation.id, invocation.function)
+            raise error
+        raised = RuntimeError("the handler was cancelled from inside")
+    else:
+        raised = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
+        raised.__cause__ = error
+    return refusal(raised, invocation.id, invocation.function)
 
 
 def _is_from_outside(error: asyncio.CancelledError) -> bool:
@@ -261,125 +300,3 @@ def _is_from_outside(error: asyncio.CancelledError) -> bool:
     except RuntimeError:  # there is no loop, so nobody could
         return False
     return task is None or bool(task.cancelling())
-
-
-def refusal(error: Exception, execution_id: str, function: str) -> Result:
-    """Return the Result that an exception means, problem+json for its body; looked up along the class's mro."""
-    answer = next((_ANSWERS[cls] for cls in type(error).__mro__ if cls in _ANSWERS), _unforeseen)
-    problem, failure, retry_after = answer(error, execution_id, function)
-    headers = dict(problem.headers)
-    if retry_after is not None and "retry-after" not in {name.lower() for name in headers}:
-        headers["Retry-After"] = str(max(0, math.ceil(retry_after)))
-    members = problem.to_json()  # the Problem itself may be raised again: it is not changed
-    if problem.status >= 500:
-        members.setdefault("execution", execution_id)
-    try:
-        body = encode_json(members)
-    except TypeError as error_of_json:
-        logger.error("%s: a Problem does not serialise: %s", function, error_of_json)
-        members = {name: _readable(members[name]) for name in ("type", "title", "status", "detail") if name in members}
-        body = encode_json(members)
-    return Result(
-        value=members,
-        status=problem.status,
-        headers=headers,
-        body=body,
-        content_type=PROBLEM_JSON,
-        failure=failure,
-        retry_after=retry_after,
-    )
-
-
-Answer = tuple[Problem, str, float | None]
-
-
-def _problem(error: Problem, execution_id: str, function: str) -> Answer:
-    return error, "handler", _seconds(error.headers)
-
-
-def _invalid(error: InvalidInput, execution_id: str, function: str) -> Answer:
-    return error, "invalid", None
-
-
-def _retry(error: Retry, execution_id: str, function: str) -> Answer:
-    return Problem(503, detail=error.detail or f"{function} asks to be called again later"), "handler", error.after
-
-
-def _exit(error: _Exit, execution_id: str, function: str) -> Answer:
-    logger.error("%s: %s (execution %s)", function, error, execution_id)
-    return Problem(500, detail=f"{function} asked the process to exit; only this call was ended"), "handler", None
-
-
-def _timeout(error: TimeLimitExceeded, execution_id: str, function: str) -> Answer:
-    logger.warning("%s: timed out (execution %s)", function, execution_id)
-    return Problem(504, "Timeout", f"{function} did not end in its time"), "timeout", None
-
-
-def _reply(error: InvalidReply, execution_id: str, function: str) -> Answer:
-    logger.error("%s: %s (execution %s)", function, error, execution_id, exc_info=error.__cause__)
-    errors = [{"pointer": v.pointer, "message": v.message} for v in error.violations]
-    problem = Problem(500, "Invalid response", f"{function}: {error}")
-    if errors:
-        problem.extensions["errors"] = errors
-    return problem, "handler", None
-
-
-def _unavailable(error: Unavailable, execution_id: str, function: str) -> Answer:
-    logger.error("%s: %s (execution %s)", function, error, execution_id)
-    return Problem(503, detail=str(error)), "infrastructure", error.retry_after
-
-
-def _wiring(error: FuncatronError, execution_id: str, function: str) -> Answer:
-    logger.error("%s: %s (execution %s)", function, error, execution_id, exc_info=error)
-    return Problem(500, detail=str(error)), "infrastructure", None
-
-
-def _unforeseen(error: Exception, execution_id: str, function: str) -> Answer:
-    foreign = _foreign_problem(error)
-    if foreign is not None:
-        return foreign, "handler", _seconds(foreign.headers)
-    logger.error("%s failed (execution %s)", function, execution_id, exc_info=error)
-    return Problem(500, detail=f"{function} failed; {SEE_LOG}"), "handler", None
-
-
-def _foreign_problem(error: Exception) -> Problem | None:
-    """Read what a handler written for connexion (ProblemException) or starlette (HTTPException) raises."""
-    status = getattr(error, "status", None) or getattr(error, "status_code", None)
-    if not isinstance(status, int) or not hasattr(error, "detail") or not 400 <= status <= 599:
-        return None
-    headers = getattr(error, "headers", None)
-    problem = Problem(
-        status,
-        getattr(error, "title", None),
-        getattr(error, "detail", None),
-        type=getattr(error, "type", None) or "about:blank",
-        headers=headers if isinstance(headers, Mapping) else None,
-    )
-    extensions = getattr(error, "ext", None)
-    problem.extensions = dict(extensions) if isinstance(extensions, Mapping) else {}
-    if isinstance(instance := getattr(error, "instance", None), str):
-        problem.extensions["instance"] = instance
-    return problem
-
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the Retry-After of a refusal in seconds (RFC 9110, section 10.2.3); a date is left to the policy."""
-    value = next((item for name, item in headers.items() if name.lower() == "retry-after"), "")
-    value = value.strip()
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _readable(member: Any) -> Any:
-    return member.encode("utf-8", "backslashreplace").decode() if isinstance(member, str) else member
-
-
-_ANSWERS: dict[type, Callable[[Any, str, str], Answer]] = {
-    InvalidInput: _invalid,
-    Problem: _problem,
-    Retry: _retry,
-    TimeLimitExceeded: _timeout,
-    InvalidReply: _reply,
-    _Exit: _exit,
-    Unavailable: _unavailable,
-    FuncatronError: _wiring,
-}

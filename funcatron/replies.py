@@ -72,25 +72,21 @@ class Replies:
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
         value, status = returned if type(returned) is tuple and len(returned) == 2 else (returned, 200)
-        if type(value) in _CONTAINERS and type(status) is int and 200 <= status <= 599:
-            result = self._encode_usual(value, status)
-            if result is not None:
-                return result
+        if type(value) in _CONTAINERS and type(status) is int:  # JSON that is valid: all else takes a second look
+            usual = self._usual[status] if status in self._usual else self._compile_usual(status)
+            if usual is not None and (body := plain_json(value)) is not None:
+                validator = usual.validator
+                if validator is None or validator.takes(value):
+                    return Result(value=value, status=status, body=body, content_type=usual.content_type)
         return self._encode_any(returned)
 
-    def _encode_usual(self, value: Any, status: int) -> Result | None:
-        """Return the Result of JSON that is valid, None for all that takes a second look."""
-        try:
-            usual = self._usual[status]
-        except KeyError:
-            usual = self._usual[status] = self._compile_usual(status)
-        if usual is None or (body := plain_json(value)) is None:
-            return None
-        if usual.validator is not None and not usual.validator.takes(value):
-            return None
-        return Result(value=value, status=status, body=body, content_type=usual.content_type)
-
     def _compile_usual(self, status: int) -> _Usual | None:
+        if not 200 <= status <= 599:
+            return None
+        usual = self._usual[status] = self._find_usual(status)
+        return usual
+
+    def _find_usual(self, status: int) -> _Usual | None:
         reply, types = self._described.get(status) or self._describe(status)
         try:
             content_type = _infer(types, status, {})

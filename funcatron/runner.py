@@ -19,8 +19,9 @@ from funcatron.endings import stored_result
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, UnknownFunction, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, Failure, Progress, StoredResult
+from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
-from funcatron.invoker import Invoker, refusal
+from funcatron.invoker import Invoker
 from funcatron.logs import Capture, capturing, install
 from funcatron.ports import Ending, ExecutionStore
 from funcatron.registry import Function, Registry

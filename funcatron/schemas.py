@@ -18,7 +18,7 @@ from funcatron.errors import Violation
 from funcatron.spec.document import Document
 from funcatron.spec.explain import Finding, findings
 from funcatron.spec.json_schema import Direction, lower
-from funcatron.spec.patterns import KEYWORDS
+from funcatron.spec.patterns import KEYWORDS, PYTHON_PATTERN
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
@@ -71,6 +71,18 @@ class SchemaValidator:
         except ValueError:  # a UUID, which orjson writes
             return False
 
+    @property
+    def decide(self) -> Callable[[Any], bool]:
+        """The quickest test of values that came as JSON or as text: jsonschema-rs itself, compiled on first use."""
+        return (self._plain or self._compile()).validator.is_valid
+
+    @property
+    def accept(self) -> Callable[[Any], bool]:
+        """A test of such values that may say False where nothing is known; True is certain."""
+        if self._plain is None:
+            self._compile()
+        return self.decide if self._quick is _never else self._quick
+
     def violations(self, value: Any, at: str = "") -> list[Violation]:
         """Return what is wrong with the value, each with its JSON Pointer below ``at``; the first 1000 of it."""
         found = dict.fromkeys(islice(self._findings(value), MAX_VIOLATIONS))
@@ -118,7 +130,8 @@ class _Compiled:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
-        self.validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True, keywords=KEYWORDS)
+        keywords = KEYWORDS if PYTHON_PATTERN in str(schema) else None  # to have any makes all validation slower
+        self.validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True, keywords=keywords)
 
     def findings(self, value: Any, original: Any) -> Iterator[Finding]:
         errors = self.validator.iter_errors(value)

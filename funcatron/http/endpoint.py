@@ -10,13 +10,13 @@ from starlette.types import Receive, Scope, Send
 
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Violation
 from funcatron.execution import new_id
+from funcatron.failures import refusal
 from funcatron.http.call import Call
 from funcatron.http.prefer import parse_prefer
 from funcatron.http.request import Decoded, RequestDecoder, header_map
 from funcatron.http.respond import send_result
 from funcatron.http.security import credential_names, principal_of
 from funcatron.invocation import Result
-from funcatron.invoker import refusal
 from funcatron.redact import public_headers
 from funcatron.registry import Function
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from types import CoroutineType
+from typing import Any
 
 import pytest
 
-from funcatron.deadlines import Deadlines, Limited
+from funcatron.deadlines import Begun, Deadlines, Limited
 from funcatron.errors import TimeLimitExceeded
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +124,42 @@ async def test_limits_may_be_nested(deadlines: Deadlines) -> None:
         with pytest.raises(TimeLimitExceeded):
             await _within(deadlines, 0.01)
         await asyncio.sleep(0)
+
+
+async def _begun(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    assert isinstance(coroutine, CoroutineType)
+    return await Begun(coroutine, coroutine.send(None))
+
+
+async def test_a_coroutine_that_has_begun_goes_on() -> None:
+    async def steps() -> str:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await asyncio.get_running_loop().run_in_executor(None, str, "end")
+
+    assert await _begun(steps()) == "end"
+
+
+async def test_what_is_raised_while_it_waits_is_raised_in_it() -> None:
+    event, task = asyncio.Event(), asyncio.current_task()
+
+    async def stubborn() -> str:
+        try:
+            await event.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # it may still wait for something
+        return "tidied up"
+
+    assert task is not None
+    asyncio.get_running_loop().call_soon(task.cancel)
+    assert await _begun(stubborn()) == "tidied up"
+    task.uncancel()
+
+
+async def test_what_it_raises_after_waiting_comes_out() -> None:
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("after its first step")
+
+    with pytest.raises(LookupError, match="after its first step"):
+        await _begun(failing())

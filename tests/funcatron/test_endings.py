@@ -14,8 +14,8 @@ from funcatron.endings import DELIVER, Endings, record_of_sync_call, stored_resu
 from funcatron.errors import Problem
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, StoredResult, new_id
+from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
-from funcatron.invoker import refusal
 from funcatron.registry import Registry, build_registry
 from funcatron.spec.document import load
 from funcatron.store.memory import MemoryStore

@@ -19,8 +19,9 @@ import funcatron.http  # noqa: F401 - imports connexion without its warnings
 from funcatron.calls import Cancelled, ThreadCalls
 from funcatron.errors import InvalidInput, Problem, Retry, SettingsError, TimeLimitExceeded, Unavailable, Violation
 from funcatron.event import CloudEvent
+from funcatron.failures import refusal
 from funcatron.invocation import Context, Invocation, Principal, Result
-from funcatron.invoker import Invoker, refusal
+from funcatron.invoker import Invoker
 from funcatron.registry import Function
 from funcatron.services import Services
 from funcatron.streams import Stream
