@@ -1,0 +1,78 @@
+"""The CloudEvents that changes of objects become. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from funcatron.event import CloudEvent, now
+from funcatron_openstack.hint import Hint
+from funcatron_openstack.objects import ObjectVersion, rfc3339
+from funcatron_openstack.verdict import Action, KnownObject
+
+__all__ = ["Place", "deleted", "stored"]
+
+TYPE = "org.openstack.swift.object."
+GENERATION = "generation"
+"""The extension attribute that says how many functions stand between a person's upload and this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A container and the account that it is in."""
+
+    account: str
+    container: str
+
+    @property
+    def source(self) -> str:
+        """The source of its events."""
+        return f"/v1/{quote(self.account)}/{quote(self.container, safe='')}"
+
+
+def stored(place: Place, version: ObjectVersion, action: Action, hint: Hint, generation: int = 0) -> CloudEvent:
+    """Return the event of an object that was created or whose metadata were updated."""
+    changed = rfc3339(version.timestamp)
+    data = {
+        "size": version.size,
+        "etag": version.etag,
+        "content_type": version.content_type,
+        "last_modified": changed,
+        "metadata": dict(version.metadata),
+    }
+    return _event(place, version.name, version.timestamp, action, hint, changed, data, generation)
+
+
+def deleted(place: Place, known: KnownObject, hint: Hint) -> CloudEvent:
+    """Return the event of an object that is gone; it is named after the version that was there."""
+    assert known.timestamp is not None
+    data = {"etag": known.etag} if known.etag else {}
+    return _event(place, known.name, known.timestamp, "deleted", hint, now(), data)
+
+
+def _event(
+    place: Place, name: str, timestamp: str, action: Action, hint: Hint, time: str, data: dict[str, Any],
+    generation: int = 0,
+) -> CloudEvent:  # fmt: skip
+    who = {"transaction_id": hint.transaction_id, "user_id": hint.user_id}
+    return CloudEvent(
+        id=f"{timestamp}-{action}-{sha256(name.encode()).hexdigest()[:24]}",
+        source=place.source,
+        type=TYPE + action,
+        subject=name,
+        time=time,
+        datacontenttype="application/json",
+        data={
+            "account": place.account,
+            "project_id": place.account.partition("_")[2] or place.account,
+            "container": place.container,
+            "object": name,
+            "action": action,
+            "timestamp": timestamp,
+            **data,
+            **{key: value for key, value in who.items() if value is not None},
+        },
+        extensions={GENERATION: generation} if generation else {},
+    )

@@ -1,0 +1,129 @@
+"""The trigger of the kind ``swift``: objects that come, change or go in a container call a function.
+
+Notifications are hints. Each object that they name is asked for, and what Swift shows then is the event: exactly one
+for each version that was seen, whatever the bus has doubled, reordered or made up. See docs/openstack.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from funcatron.ports import Publish
+from funcatron.settings import Settings
+from funcatron_openstack.bus import Subscription
+from funcatron_openstack.container import Container
+from funcatron_openstack.filter import ObjectFilter
+from funcatron_openstack.known import KnownObjects
+from funcatron_openstack.listening import Listening
+from funcatron_openstack.rate import Rate
+from funcatron_openstack.watch import Watch
+
+__all__ = ["SwiftTrigger"]
+
+PERIOD = 30.0
+RATE = 100.0
+EXCHANGE, ROUTING_KEY = "swift", "notifications.info"
+"""What ceilometermiddleware publishes to, as DevStack sets it up."""
+
+
+class SwiftTrigger:
+    """``swift: {container: photos, prefix: raw/, suffix: [.jpg, .png], actions: [created, deleted]}``."""
+
+    kind = "swift"
+
+    def __init__(self, *, function: str, settings: Mapping[str, Any], config: Settings) -> None:
+        self._function = function
+        self._settings = settings
+        self._wanted = ObjectFilter.from_settings(settings)
+        self._actions = tuple(settings.get("actions", ["created"]))
+        self._notifications: str | None = settings.get("notifications") or config.notifications
+        self._cloud: str | None = settings.get("cloud") or config.cloud
+        self._folder = Path(config.data_dir).resolve()
+        self._told = threading.Event()
+        self._container = Container(str(settings["container"]), cloud=self._cloud, account=settings.get("account"))
+        self._known = KnownObjects(self._folder, self._key)
+        self._watch = Watch(
+            function, self._container, self._known, self._actions, Rate(settings.get("rate", RATE)),
+            wait=self._told.wait,
+        )  # fmt: skip
+        self._listening: Listening | None = None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """See funcatron.ports.Trigger."""
+        mistakes = []
+        url = settings.get("notifications")
+        if url is not None and "://" not in str(url):
+            mistakes.append(f"notifications is {url!r}; it must be a broker's URL such as amqp://user:password@host//")
+        if "/" in str(settings.get("container", "")):
+            mistakes.append(f"container is {settings['container']!r}; the names of containers have no slash")
+        if find_spec("openstack") is None:
+            mistakes.append("openstacksdk is not installed: pip install 'funcatron[openstack]'")
+        return mistakes
+
+    def warnings(self) -> Sequence[str]:
+        """Return what may surprise, in words."""
+        said = []
+        if self._notifications is None:
+            period = self._settings.get("poll", PERIOD)
+            said.append(
+                f"no notifications are set (FUNCATRON_NOTIFICATIONS): {self._container.name} is looked into every "
+                f"{period:g} s, and of several changes of one object between two looks only the last is seen"
+            )
+        writes = self._settings.get("writes", [])
+        if self._container.name in ([writes] if isinstance(writes, str) else writes):
+            said.append(
+                f"{self._function} writes into {self._container.name}, from which it is called: what it writes by "
+                "context.openstack is left out, what it writes otherwise calls it again"
+            )
+        return said
+
+    def describe(self) -> str:
+        """See funcatron.ports.Trigger."""
+        parts = [f"swift {self._container.name}", " or ".join(self._actions)]
+        for word, texts in (("from", self._wanted.prefixes), ("to", self._wanted.suffixes)):
+            if any(texts):
+                parts.append(f"{word} {', '.join(texts)}")
+        return " ".join(parts)
+
+    def start(self, publish: Publish) -> None:
+        """See funcatron.ports.Trigger."""
+        self._listening = Listening(
+            self._watch,
+            self._wanted,
+            publish,
+            subscription=self._subscription if self._notifications is not None else None,
+            period=float(self._settings.get("poll", PERIOD)),
+            told=self._told,
+        )
+        self._listening.start()
+
+    def stop(self) -> None:
+        """See funcatron.ports.Trigger."""
+        self._told.set()
+        if self._listening is not None:
+            self._listening.stop()
+        self._known.close()
+
+    @property
+    def _key(self) -> str:
+        """What tells this watch from others in the data folder; with another filter it is another watch."""
+        named = [self._function, self._cloud, self._settings.get("account"), self._settings["container"]]
+        seen = [sorted(self._wanted.prefixes), sorted(self._wanted.suffixes), self._wanted.segments]
+        return sha256(msgspec.json.encode([*named, *seen])).hexdigest()[:16]
+
+    def _subscription(self) -> Subscription:
+        assert self._notifications is not None
+        return Subscription(
+            url=self._notifications,
+            exchange=str(self._settings.get("exchange", EXCHANGE)),
+            routing_key=str(self._settings.get("routing_key", ROUTING_KEY)),
+            queue=f"funcatron.swift.{self._known.deployment}.{self._key}",
+        )
