@@ -21,10 +21,14 @@ __all__ = ["Context", "Invocation", "Principal", "Result"]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who calls: what a security scheme found out, never the credential itself."""
+    """Who calls: what a security scheme found out, never the credential itself.
+
+    ``domain_id`` is the domain of the project, or the one that the caller's credential is for.
+    """
 
     id: str
     project_id: str | None = None
+    domain_id: str | None = None
     roles: tuple[str, ...] = ()
 
 

@@ -1,7 +1,8 @@
 """Settings: the one place that reads the environment and configuration files.
 
 Order, the later wins: defaults, ``[tool.funcatron]`` of pyproject.toml, ``funcatron.toml``, ``FUNCATRON_*``
-environment variables, what the command line gives. Read once, passed on as one frozen object.
+environment variables, what the command line gives. Read once, passed on as one frozen object. Before them all come
+the variables by which every OpenStack client knows its cloud (``OS_CLOUD`` and where clouds.yaml is).
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ __all__ = ["Settings", "load_settings"]
 PREFIX = "FUNCATRON_"
 ENVIRONMENT = "the environment"
 SECRETS = frozenset({"control_token", "callback_secret"})
+CLIENT_VARIABLES = {
+    "cloud": "OS_CLOUD",
+    "clouds_file": "OS_CLIENT_CONFIG_FILE",
+    "clouds_secure_file": "OS_CLIENT_SECURE_FILE",
+}
+"""Settings that OpenStack's own clients read from these variables. The credentials that such variables may hold too
+(``OS_PASSWORD``) are not read: the environment is open to every handler.
+"""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -55,7 +64,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     validate_responses: bool = True
     swagger_ui: bool = True
     control_token: str | None = None
-    cloud: str | None = None
+    control_keystone: bool = False  # Keystone tokens open the control API, to the executions of their own project
+    cloud: str | None = None  # entry of clouds.yaml; default OS_CLOUD
+    clouds_file: str | None = None  # default OS_CLIENT_CONFIG_FILE, else where openstacksdk looks
+    clouds_secure_file: str | None = None  # default OS_CLIENT_SECURE_FILE, else where openstacksdk looks
+    token_cache: Seconds = 60.0  # how long a Keystone token that was found valid is not asked about again
     notifications: str | None = None
     shutdown_timeout: Seconds = 30.0  # how long running work may take to end on Ctrl-C
     max_queued: Positive = 10_000  # executions waiting to be stored in one HTTP process, before 503
@@ -141,7 +154,9 @@ def _sources(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path)
         if key.startswith(PREFIX) and key.removeprefix(PREFIX).lower() in fields
     }
     options = {name: value for name, value in given.items() if value is not None}
+    clients = {name: environ[key] for name, key in CLIENT_VARIABLES.items() if environ.get(key)}
     return [
+        ("the environment of OpenStack's clients", clients),
         ("pyproject.toml [tool.funcatron]", pyproject),
         ("funcatron.toml", own),
         (ENVIRONMENT, variables),

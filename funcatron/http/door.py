@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
 from funcatron.http.stream import Replay
 
@@ -42,6 +43,7 @@ class Door:
             if not self._started:
                 await self._start()
             scope = _prepared(scope)
+            scope[SETTINGS] = self._funcatron.settings
             receive = Replay(receive)
         await self._app(scope, receive, send)
 

@@ -20,7 +20,7 @@ from funcatron.errors import InvalidInput, Problem, Unavailable, Violation
 from funcatron.execution import Execution, StoredResult
 from funcatron.http.call import Call
 from funcatron.http.waiting import answer_of, result_of
-from funcatron.invocation import Result
+from funcatron.invocation import Principal, Result
 from funcatron.ports import ExecutionStore, Reservation
 
 __all__ = ["first_call", "kept_answer", "key_of", "replayed", "settle"]
@@ -119,6 +119,13 @@ async def settle(store: ExecutionStore, reservation: Reservation, kept: StoredRe
         logger.error("the answer for %s is not kept: %s", reservation.execution_id, error)
 
 
+def _caller(principal: Principal | None) -> str:
+    """Return whose key it is: one who works in several projects has keys in each."""
+    if principal is None:
+        return ""
+    return principal.id if principal.project_id is None else f"{principal.id} in {principal.project_id}"
+
+
 def _reserve(store: ExecutionStore, call: Call, key: str) -> tuple[Reservation, Reservation | None]:
     """Return what this call wants, and what stands in its way; in a thread, since uploads are read too."""
     now = time.time()
@@ -127,7 +134,7 @@ def _reserve(store: ExecutionStore, call: Call, key: str) -> tuple[Reservation, 
     wanted = Reservation(
         function=call.function.name,
         key=key,
-        principal_id="" if call.principal is None else call.principal.id,
+        principal_id=_caller(call.principal),
         fingerprint=sha256(msgspec.json.encode(stored, order="sorted")).hexdigest(),
         execution_id=call.id,
         deadline=now + extension.timeout + GRACE,

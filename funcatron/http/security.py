@@ -13,7 +13,10 @@ from funcatron.importing import defined_schemes
 from funcatron.invocation import Principal
 from funcatron.spec.operation import Operation
 
-__all__ = ["challenges", "credential_names", "principal_of"]
+__all__ = ["SETTINGS", "challenges", "credential_names", "principal_of"]
+
+SETTINGS = "funcatron.settings"
+"""Where a security function that asks for the ``request`` finds the application's Settings: in its ASGI scope."""
 
 ANONYMOUS = "anonymous"
 _IDS = ("sub", "uid", "user_id", "user", "client_id", "username")
@@ -33,6 +36,7 @@ def principal_of(context: Mapping[str, Any]) -> Principal | None:
     return Principal(
         id=str(context.get("user") or _first(infos, _IDS) or ANONYMOUS),
         project_id=_text(_first(infos, _PROJECTS)),
+        domain_id=_text(_first(infos, ("domain_id",))),
         roles=tuple(dict.fromkeys(role for info in infos for name in _ROLES for role in _words(info.get(name)))),
     )
 
