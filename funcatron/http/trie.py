@@ -8,7 +8,7 @@ among what matches, the first declared wins, as there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -35,7 +35,7 @@ class _Route(Generic[V]):
     numbers: tuple[tuple[int, type[int] | type[float]], ...]
     value: V
 
-    def params(self, values: tuple[str, ...]) -> dict[str, str]:
+    def params(self, values: Sequence[str]) -> dict[str, str]:
         return dict(zip(self.names, values, strict=True))
 
     def convert(self, values: tuple[str, ...]) -> None:
@@ -49,13 +49,15 @@ class _Node(Generic[V]):
     """Where a prefix of whole segments leads.
 
     ``plain`` follows a segment that is one string parameter, ``patterns`` those with text, numbers or several
-    parameters; ``tails`` match all that is left, slashes too. ``routes`` end here.
+    parameters; ``tails`` match all that is left, slashes too. ``choice`` tells whether there are any of the last two.
+    ``routes`` end here.
     """
 
     literals: dict[str, _Node[V]] = field(default_factory=dict)
     plain: _Node[V] | None = None
     patterns: dict[str, tuple[re.Pattern[str], _Node[V]]] = field(default_factory=dict)
     tails: list[tuple[re.Pattern[str], _Route[V]]] = field(default_factory=list)
+    choice: bool = False
     routes: list[_Route[V]] = field(default_factory=list)
     by_method: dict[str, _Route[V]] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ class Trie(Generic[V]):
         self._root: _Node[V] = _Node()
         self._count = 0
         self._concrete: set[str] = set()
-        self._found: dict[tuple[str, str], tuple[V, dict[str, str]]] = {}
+        self._found: dict[str, dict[str, tuple[V, dict[str, str]]]] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -99,6 +101,7 @@ class Trie(Generic[V]):
             kinds = pieces[2::3]
             if "path" in kinds:
                 node.tails.append((_pattern("/".join(segments[position:])), route))
+                node.choice = True
                 return
             if len(pieces) == 1:
                 node = node.literals.setdefault(segment, _Node())
@@ -106,6 +109,7 @@ class Trie(Generic[V]):
                 node.plain = node = node.plain or _Node()
             else:
                 pattern = _pattern(segment)
+                node.choice = True
                 node = node.patterns.setdefault(pattern.pattern, (pattern, _Node()))[1]
         node.routes.append(route)
         for method in route.methods:
@@ -118,24 +122,31 @@ class Trie(Generic[V]):
         starlette's regular expressions take that for an end, so it has to be asked. Raises ValueError where starlette
         does, for a number that its converter takes and Python does not (``.`` or one of 5,000 digits).
         """
-        known = self._found.get((method, path))
-        if known is not None:
-            return known[0], known[1].copy()
+        known = self._found.get(path)
+        if known is not None and method in known:
+            value, params = known[method]
+            return value, params.copy()
         node, values, segments = self._root, [], path.split("/")
         if segments[0] or "\n" in path:
             return None
         for segment in segments[1:]:
-            child = node.literals.get(segment)
-            if node.patterns or node.tails or (child and node.plain):
+            if node.choice:
                 return self._choose(method, path)
+            child = node.literals.get(segment)
             if child is None:
-                child = node.plain if segment else None
-                if child is None:
+                child = node.plain
+                if child is None or not segment:
                     return None
                 values.append(segment)
+            elif node.plain is not None:
+                return self._choose(method, path)
             node = child
         route = node.by_method.get(method)
-        return None if route is None else self._keep(method, path, (route.value, route.params(tuple(values))))
+        if route is None:
+            return None
+        if not values:
+            return self._keep(method, path, (route.value, {}))
+        return route.value, {route.names[0]: values[0]} if len(values) == 1 else route.params(values)
 
     def methods(self, path: str) -> frozenset[str]:
         """Return the methods of every route that matches the path: what ``Allow`` says with a 405, empty for a 404."""
@@ -151,7 +162,7 @@ class Trie(Generic[V]):
     def _keep(self, method: str, path: str, found: tuple[V, dict[str, str]]) -> tuple[V, dict[str, str]]:
         """Remember what is found at a path that is a template of its own: there are only so many."""
         if path in self._concrete:
-            self._found[method, path] = found[0], found[1].copy()
+            self._found.setdefault(path, {})[method] = found[0], found[1].copy()
         return found
 
     def _matching(self, path: str) -> Iterator[tuple[_Route[V], tuple[str, ...]]]:

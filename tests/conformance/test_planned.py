@@ -41,7 +41,7 @@ def test_what_is_planned_is_answered_as_connexion_answers(seed: int) -> None:
 
 
 def test_a_plan_that_accepts_too_much_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("funcatron.http.plan.query.Query.read", lambda query, text, arguments: True)
+    monkeypatch.setattr("funcatron.http.plan.query.Query.read", lambda query, scope, texts, arguments: True)
     with pytest.raises(Mismatch):
         asyncio.run(_several(Compared()))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
@@ -14,13 +16,15 @@ from connexion.operations import OpenAPIOperation
 from connexion.resolver import Resolver
 from starlette.types import Message
 
-from funcatron.http.plan.body import Content, Json, Raw, take
+from funcatron.calls import ThreadCalls
+from funcatron.http.plan.body import Content, Json, Raw, Taken
 from funcatron.http.plan.contents import Contents
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
-from funcatron.http.plan.media import is_bodiless, read_head
+from funcatron.http.plan.media import Bodiless, read_head
 from funcatron.http.plan.path import path_parameters
+from funcatron.http.plan.plan import Stage
 from funcatron.http.plan.query import Query, parse, query_parameters
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
@@ -47,7 +51,7 @@ def query(*parameters: dict[str, Any], defaults: dict[str, Any] | None = None, s
 def read(made: Query, text: bytes) -> dict[str, Any] | None:
     arguments: dict[str, Any] = {}
     try:
-        return arguments if made.read(text, arguments) else None
+        return arguments if made.read({"query_string": text}, {}, arguments) else None
     except ValueError:
         return None
 
@@ -129,9 +133,9 @@ def test_paths() -> None:
     made = path_parameters(Declared(operation(*shapes), sanitized), ["n", "item_id"], {"n": "integer"})
     texts: dict[str, Any] = {"n": "+7", "item_id": "ab"}
     arguments: dict[str, Any] = {}
-    assert made.read(texts, arguments)
+    assert made.read({}, texts, arguments)
     assert arguments == {"n": 7, "item_id": "ab"} == texts
-    assert not made.read({"n": "7", "item_id": "abc"}, {})
+    assert not made.read({}, {"n": "7", "item_id": "abc"}, {})
     with pytest.raises(Refused):
         path_parameters(Declared(operation(*shapes), sanitized), ["n"], {})
 
@@ -139,28 +143,34 @@ def test_paths() -> None:
 def test_headers_and_cookies_are_checked_as_texts() -> None:
     shapes = [parameter("X-N", "header", "string", {"required": True}), parameter("c", "cookie", "string", maxLength=1)]
     made = header_parameters(Declared(operation(*shapes), sanitized))
-    assert made.judge([(b"x-n", b"1"), (b"cookie", b"c=1")])
-    assert not made.judge([(b"cookie", b"c=1")])
-    assert not made.judge([(b"x-n", b"1"), (b"cookie", b"c=12")])
-    assert not header_parameters(Declared(operation(parameter("n", "header", "integer")), sanitized)).judge(
-        [(b"n", b"1")]
-    )
+    assert judge(made, (b"x-n", b"1"), (b"cookie", b"c=1"))
+    assert not judge(made, (b"cookie", b"c=1"))
+    assert not judge(made, (b"x-n", b"1"), (b"cookie", b"c=12"))
+    made = header_parameters(Declared(operation(parameter("n", "header", "integer")), sanitized))
+    assert not judge(made, (b"n", b"1"))
+    assert not header_parameters(Declared(operation(), sanitized))
+
+
+def judge(stage: Stage, *headers: tuple[bytes, bytes]) -> bool:
+    return stage.read({"headers": headers}, {}, {})
 
 
 def test_what_the_headers_say_of_a_body() -> None:
-    head = read_head([(b"content-type", b"a/b"), (b"content-length", b"3"), (b"content-length", b"4")])
-    assert (head.content_type, head.length, head.empty) == (b"a/b", 3, False)
-    assert is_bodiless([(b"host", b"h")], json=False)
-    assert is_bodiless([(b"content-type", b"application/json")], json=True)
-    assert not is_bodiless([(b"content-type", b"application/json")], json=False)
-    assert not is_bodiless([(b"content-type", b"application/json"), (b"content-length", b"2")], json=True)
-    assert not is_bodiless([(b"content-type", b"multipart/form-data")], json=True)
+    assert read_head([(b"content-type", b"a/b"), (b"content-length", b"3"), (b"content-length", b"4")]) == (b"a/b", 3)
+    assert read_head([(b"content-length", b"+3")]) == (None, -1)
+    json = (b"content-type", b"application/json")
+    assert judge(Bodiless(json=False), (b"host", b"h"))
+    assert judge(Bodiless(json=True), json)
+    assert not judge(Bodiless(json=False), json)
+    assert not judge(Bodiless(json=True), json, (b"content-length", b"2"))
+    assert not judge(Bodiless(json=True), json, (b"transfer-encoding", b"chunked"))
+    assert not judge(Bodiless(json=True), (b"content-type", b"multipart/form-data"))
 
 
 def fill(content: Content, data: bytes) -> dict[str, Any] | None:
     arguments: dict[str, Any] = {}
     try:
-        return arguments if asyncio.run(_wait(content.fill(data, {}, arguments))) else None
+        return arguments if content.fill(data, {}, arguments) else None
     except (msgspec.DecodeError, RecursionError):
         return None
 
@@ -185,18 +195,24 @@ def contents(*media_types: str) -> Contents:
     return Contents(made, Names(frozenset(), every=True), sanitized, argument="body", strict=False)
 
 
+def of(made: Contents, content_type: bytes, length: bytes = b"7") -> Content | None:
+    return made.of([(b"content-type", content_type), (b"content-length", length)])
+
+
 def test_media_types() -> None:
     made = contents("application/json", "multipart/form-data", "application/x-www-form-urlencoded", "text/plain", "a/*")
     for header in (b"application/json", b"application/json; charset=utf-8", b"multipart/form-data; boundary=b"):
-        assert made.of(header) is not None
+        assert of(made, header) is not None
     for header in (
         b"application/json; charset=latin-1",
         b"Application/JSON",
         b"multipart/form-data; boundary=a/b",
         b"a/b",
     ):
-        assert made.of(header) is None
-    assert type(made.of(b"text/plain")) is Raw
+        assert of(made, header) is None
+    assert type(of(made, b"text/plain")) is Raw
+    assert of(made, b"text/plain", b"0") is None
+    assert of(made, b"text/plain", b"+7") is None
     for refused in ("*/*", "text/json"):
         with pytest.raises(Refused):
             contents(refused)
@@ -214,12 +230,15 @@ def test_a_body_is_given_again_to_who_reads_it_next() -> None:
         return sent.pop(0)
 
     async def reading() -> None:
-        taken, whole = await take(receive, None)
-        assert (taken.content, whole) == (b"ab", True)
+        taken = Taken(receive, await receive())
+        assert (taken.content, taken.whole) == (b"a", False)
+        await taken.read_on(None)
+        assert (taken.content, taken.whole) == (b"ab", True)
         assert [await taken.receive() for _ in range(3)] == again
         sent[:] = again
-        taken, whole = await take(receive, 0)
-        assert not whole
+        taken = Taken(receive, await receive())
+        await taken.read_on(0)
+        assert not taken.whole
         assert [await taken.receive() for _ in range(3)] == again
 
     asyncio.run(reading())
@@ -232,11 +251,24 @@ def test_handlers_get_what_they_name() -> None:
     made = Handler(handler)
     assert "a" in made.names
     assert "b" not in made.names
-    assert asyncio.run(_wait(made({"a": 1}, {"user": "ann", "token_info": {}}))) == (1, "ann")
+    arguments: dict[str, Any] = {"a": 1}
+    made.complete(arguments, {"user": "ann", "token_info": {}})
+    assert arguments == {"a": 1, "user": "ann"}
+    assert not made.contextual
 
 
-async def _wait(awaitable: Any) -> Any:
-    return await awaitable
+@pytest.mark.parametrize("calls", [ThreadCalls(1), None])
+def test_handlers_that_are_not_async_run_in_a_thread_in_their_callers_context(calls: ThreadCalls | None) -> None:
+    seen: ContextVar[str] = ContextVar("seen")
+
+    def handler(a: int) -> Any:
+        return a, seen.get(), threading.current_thread() is threading.main_thread()
+
+    async def calling() -> Any:
+        seen.set("here")
+        return await Handler(handler, calls).call(a=1)
+
+    assert asyncio.run(calling()) == (1, "here", False)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +285,9 @@ async def _wait(awaitable: Any) -> Any:
 def test_responses(returned: Any, status: int, content: bytes) -> None:
     answer = Responses(operation(), Jsonifier(), validate=False).answer(returned)
     assert answer is not None
-    assert (answer.status, answer.content) == (status, content)
-    assert (b"content-length", b"%d" % len(content)) in answer.headers
+    start, body = answer
+    assert (start["status"], body["body"]) == (status, content)
+    assert (b"content-length", b"%d" % len(content)) in start["headers"]
 
 
 @pytest.mark.parametrize("returned", [None, b"bytes", ({}, 204), ({}, {"Content-Type": "b"}), (1, 2, 3), ({}, True)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -29,7 +29,9 @@ log = logging.getLogger("funcatron.plan")
 class Serving(Protocol):
     """A plan."""
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, texts: dict[str, Any], stack: ASGIApp) -> None:
+    def serve(
+        self, scope: Scope, receive: Receive, send: Send, texts: dict[str, Any], stack: ASGIApp
+    ) -> Awaitable[None]:
         """Answer a request whose path has these ``texts``, or hand it to ``stack``."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from starlette.types import Message, Receive, Scope
 
 from funcatron.http.plan.schema import Accepts
 
-__all__ = ["Content", "Json", "Raw", "Taken", "take"]
+__all__ = ["Content", "Json", "Raw", "Taken"]
 
 _decode = msgspec.json.Decoder().decode
 
@@ -18,8 +19,8 @@ _decode = msgspec.json.Decoder().decode
 class Content(Protocol):
     """What becomes of a body of one media type."""
 
-    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
-        """Fill in the arguments; False if connexion has to judge. May raise what a decoder raises."""
+    def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool | Awaitable[bool]:
+        """Fill in the arguments; False if connexion has to judge. May raise anything for that, but not when awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Json:
     nullable: bool
     argument: str | None
 
-    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
+    def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         """See Content. msgspec decodes what Python's json does, to the same values, but for what it refuses."""
         value = _decode(content)
         if value is None or (self.nullable and type(value) is str) or not self.accepts(value):
@@ -46,7 +47,7 @@ class Raw:
 
     argument: str | None
 
-    async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
+    def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         """See Content."""
         if self.argument is not None:
             arguments[self.argument] = content
@@ -54,15 +55,37 @@ class Raw:
 
 
 class Taken:
-    """A body that has been read from the server."""
+    """A body that is being read from the server; ``message`` is its first, and most bodies have one.
 
-    __slots__ = ("_messages", "_next", "_receive", "content")
+    ``content`` is what is read of it, ``whole`` whether it came whole.
+    """
 
-    def __init__(self, receive: Receive, messages: list[Message], content: bytes) -> None:
+    __slots__ = ("_messages", "_next", "_receive", "content", "whole")
+
+    def __init__(self, receive: Receive, message: Message) -> None:
         self._receive = receive
-        self._messages = messages
+        self._messages = [message]
         self._next = 0
-        self.content = content
+        self.content: bytes = message.get("body", b"")
+        self.whole = message["type"] == "http.request" and not message.get("more_body")
+
+    async def read_on(self, most: int | None) -> None:
+        """Read the rest. One of more than ``most`` bytes is left where it is."""
+        message, chunks, size = self._messages[0], [self.content], len(self.content)
+        while message.get("more_body") and (most is None or size <= most):
+            message = await self._receive()
+            self._messages.append(message)
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+        self.content = b"".join(chunks)
+        self.whole = message["type"] == "http.request" and not message.get("more_body")
+
+    def fill(self, content: Content, scope: Scope, arguments: dict[str, Any]) -> bool | Awaitable[bool]:
+        """Have the arguments filled in; False if connexion has to judge."""
+        try:
+            return self.whole and content.fill(self.content, scope, arguments)
+        except Exception:  # noqa: BLE001 - nothing ran yet: what a plan cannot judge, whyever, is connexion's
+            return False
 
     async def receive(self) -> Message:
         """Give the body's messages again, then what the server has."""
@@ -70,20 +93,3 @@ class Taken:
             self._next += 1
             return self._messages[self._next - 1]
         return await self._receive()
-
-
-async def take(receive: Receive, most: int | None) -> tuple[Taken, bool]:
-    """Read a body; and whether it came whole. One of more than ``most`` bytes is left where it is."""
-    message = await receive()
-    content: bytes = message.get("body", b"")
-    messages = [message]
-    if message.get("more_body"):
-        chunks, size = [content], len(content)
-        while message.get("more_body") and (most is None or size <= most):
-            message = await receive()
-            messages.append(message)
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-        content = b"".join(chunks)
-    whole = message["type"] == "http.request" and not message.get("more_body")
-    return Taken(receive, messages, content), whole

@@ -10,12 +10,14 @@ from connexion.decorators.parameter import get_arguments, pythonic, sanitized
 from connexion.jsonifier import Jsonifier
 from connexion.operations import AbstractOperation, Swagger2Operation
 
+from funcatron.calls import Calls
 from funcatron.http.plan.contents import Contents
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
+from funcatron.http.plan.media import Bodiless
 from funcatron.http.plan.path import path_parameters
-from funcatron.http.plan.plan import Plan
+from funcatron.http.plan.plan import Plan, Stage
 from funcatron.http.plan.query import query_parameters
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
@@ -35,6 +37,7 @@ class Options:
     validate_responses: bool = False
     validators: bool = False
     security_map: Mapping[str, Any] | None = None
+    calls: Calls | None = None
 
     @property
     def sanitize(self) -> Callable[[str], str]:
@@ -43,9 +46,17 @@ class Options:
 
 
 def plan_operation(
-    operation: AbstractOperation, base_path: str, places: list[str], settings: Mapping[str, Any]
+    operation: AbstractOperation,
+    base_path: str,
+    places: list[str],
+    settings: Mapping[str, Any],
+    *,
+    calls: Calls | None = None,
 ) -> Plan:
-    """Return the plan of an operation of an API that was added to connexion with these settings; raises Refused."""
+    """Return the plan of an operation of an API that was added to connexion with these settings; raises Refused.
+
+    ``calls`` has the threads for handlers that are not async, None for starlette's.
+    """
     options = Options(
         jsonifier=settings.get("jsonifier") or Jsonifier(),
         pythonic_params=bool(settings.get("pythonic_params")),
@@ -53,6 +64,7 @@ def plan_operation(
         validate_responses=bool(settings.get("validate_responses")),
         validators=bool(settings.get("validator_map")),
         security_map=settings.get("security_map"),
+        calls=calls,
     )
     return compile_plan(operation, base_path, places, options)
 
@@ -63,7 +75,7 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
         raise Refused("validators of the application's own")
     if operation.method.upper() == "TRACE":
         raise Refused("the method TRACE")
-    handler = Handler(operation.function)
+    handler = Handler(operation.function, options.calls)
     declared = Declared(operation, options.sanitize)
     names = handler.names
     argument = declared.argument(operation.body_name("application/json")) if operation.request_body else None
@@ -71,23 +83,35 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
     _distinct(declared, places, argument)
     return Plan(
         operation=operation,
+        operation_id=operation.operation_id,
         base_path=base_path,
-        path=path_parameters(declared, places, operation.get_path_parameter_types()),
-        query=query_parameters(
-            declared,
-            wanted=names,
-            defaults=_defaults(operation, names, options.sanitize, argument),
-            strict=options.strict_validation,
-            others=api_keys_in_query(operation),
-        ),
-        headers=header_parameters(declared) or None,
+        stages=_stages(declared, places, names, options, argument),
         contents=_contents(operation, names, options, argument) if operation.request_body else None,
-        empty_json=not operation.consumes or "application/json" in operation.consumes,
         verify=verification(operation, options.security_map),
         handler=handler,
         responses=Responses(operation, options.jsonifier, validate=options.validate_responses),
         returned=Returned(operation, options.jsonifier, validate=options.validate_responses),
     )
+
+
+def _stages(
+    declared: Declared, places: list[str], names: Names, options: Options, argument: str | None
+) -> tuple[Stage, ...]:
+    """Return what is read before the body: nothing for parameters that the operation does not have."""
+    operation = declared.operation
+    path = path_parameters(declared, places, operation.get_path_parameter_types())
+    query = query_parameters(
+        declared,
+        wanted=names,
+        defaults=_defaults(operation, names, options.sanitize, argument),
+        strict=options.strict_validation,
+        others=api_keys_in_query(operation),
+    )
+    headers = header_parameters(declared)
+    stages: list[Stage] = [stage for stage in (path, query, headers) if stage]
+    if not operation.request_body:
+        stages.append(Bodiless(json=not operation.consumes or "application/json" in operation.consumes))
+    return tuple(stages)
 
 
 def _contents(operation: AbstractOperation, names: Names, options: Options, argument: str | None) -> Contents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from connexion.http_facts import FORM_CONTENT_TYPES
 from connexion.operations import AbstractOperation
@@ -11,6 +11,7 @@ from connexion.utils import is_nullable
 from funcatron.http.plan.body import Content, Json, Raw
 from funcatron.http.plan.forms import Form
 from funcatron.http.plan.handler import Names
+from funcatron.http.plan.media import read_head
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.schema import REQUESTS, acceptor
 
@@ -45,8 +46,11 @@ class Contents:
         self._multipart = usual.get(_MULTIPART)
         self._usual = _spelled(usual)
 
-    def of(self, content_type: bytes) -> Content | None:
-        """Return how a body with this header is read, None if it is connexion's."""
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> Content | None:
+        """Return how the body of a request with these headers is read, None if it is connexion's."""
+        content_type, length = read_head(headers)
+        if content_type is None or not length or length < 0:
+            return None
         content = self._usual.get(content_type)
         if content is None and self._multipart is not None and content_type.startswith(b"multipart/form-data;"):
             return self._multipart if content_type.count(b"/") == 1 and b"charset" not in content_type else None

@@ -15,18 +15,27 @@ _CONTEXT = "connexion_context"
 
 
 def scoped(scope: Scope, base_path: str, operation_id: str, path_params: dict[str, Any]) -> Scope:
-    """Return the scope as connexion's routing leaves it; the server's own scope stays as it is."""
+    """Return the scope as connexion's routing leaves it.
+
+    It is the server's own where that has nothing of ours yet: connexion and starlette write into it, too, and a copy
+    costs what all the rest here costs together.
+    """
     routing = {"api_base_path": base_path, "operation_id": operation_id}
-    extensions = scope.get("extensions")
+    if "extensions" not in scope and "path_params" not in scope:
+        scope["extensions"] = {_CONTEXT: {}, ROUTING_CONTEXT: routing}
+        scope["path_params"] = path_params
+        return scope
+    known = scope.get("extensions") or {}
     inner = {**scope}
-    known: dict[str, Any] = {} if extensions is None else extensions
     inner["extensions"] = {_CONTEXT: {}, **known, ROUTING_CONTEXT: {**known.get(ROUTING_CONTEXT, {}), **routing}}
-    inner["path_params"] = {**scope["path_params"], **path_params} if "path_params" in scope else path_params
+    inner["path_params"] = {**scope.get("path_params", {}), **path_params}
     return inner
 
 
 def outside(scope: Scope, inner: Scope) -> Scope:
     """Return the server's scope as error handlers see it: its extensions, where it has any, are connexion's too."""
+    if inner is scope:
+        return {key: value for key, value in scope.items() if key not in ("extensions", "path_params")}
     return {**scope, "extensions": inner["extensions"]} if "extensions" in scope else scope
 
 

@@ -51,7 +51,12 @@ class Form:
 
     async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         """See Content."""
+        try:
+            return await self._fill(content, scope, arguments)
+        except Exception:  # noqa: BLE001 - nothing ran yet: what a plan cannot judge, whyever, is connexion's
+            return False
 
+    async def _fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         async def receive() -> Message:
             return {"type": "http.request", "body": content, "more_body": False}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from connexion.middleware import SpecMiddleware
@@ -10,7 +10,6 @@ from connexion.spec import Specification
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.plan.apis import Planned, Plans, Served
-from funcatron.http.plan.compile import plan_operation
 from funcatron.http.plan.refusal import Refusal
 from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.trie import Trie
@@ -30,7 +29,7 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
         app: ASGIApp,
         *,
         bypassed: Callable[[], str | None] = lambda: None,
-        plans: Plans = plan_operation,
+        plans: Plans,
         shared: bool = False,
     ) -> None:
         self.app = app
@@ -47,7 +46,7 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
             specification.base_path = base_path
         self._apis.append(Served(specification, settings))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request, or pass on whatever else the server says."""
         routes = self._routes or self._build()
         if scope["type"] == "http" and not scope.get("root_path"):
@@ -56,9 +55,8 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
             except ValueError:  # where starlette fails too
                 found = None
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
-                await plan.serve(scope, receive, send, found[1], self.app)
-                return
-        await self.app(scope, receive, send)
+                return plan.serve(scope, receive, send, found[1], self.app)
+        return self.app(scope, receive, send)
 
     def refusals(self) -> list[Refusal]:
         """Compile everything and return the operations that connexion serves, each with the reason."""

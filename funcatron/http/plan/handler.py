@@ -13,6 +13,8 @@ from connexion.decorators.parameter import CONTEXT_NAME, unwrap_decorators
 from connexion.utils import inspect_function_arguments
 from starlette.concurrency import run_in_threadpool
 
+from funcatron.calls import Calls
+
 __all__ = ["Handler", "Names"]
 
 
@@ -31,22 +33,35 @@ class Names:
 
 
 class Handler:
-    """A handler as connexion calls it: on the loop if it is a coroutine function, else in a thread."""
+    """A handler as connexion calls it: on the loop if it is a coroutine function, else in a thread.
 
-    __slots__ = ("_call", "_context", "names")
+    ``calls`` has the threads; None for starlette's, as connexion has them. ``call`` takes the arguments by name;
+    ``contextual`` tells whether they must be completed first, whatever was found out about the caller.
+    """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    __slots__ = ("call", "contextual", "names")
+
+    def __init__(self, function: Callable[..., Any], calls: Calls | None = None) -> None:
         named, every = inspect_function_arguments(unwrap_decorators(function))
         self.names = Names(frozenset(named), every)
-        self._context = CONTEXT_NAME in named
-        self._call: Callable[..., Awaitable[Any]] = (
-            function if asyncio.iscoroutinefunction(function) else partial(run_in_threadpool, function)
+        self.contextual = CONTEXT_NAME in named
+        self.call: Callable[..., Awaitable[Any]] = (
+            function if asyncio.iscoroutinefunction(function) else _in_thread(function, calls)
         )
 
-    def __call__(self, arguments: dict[str, Any], found: Mapping[str, Any]) -> Awaitable[Any]:
-        """Call it with the arguments, and what of connexion's context is ``found`` that it names."""
-        if found:
-            arguments |= {name: value for name, value in found.items() if name in self.names}
-        if self._context:
+    def complete(self, arguments: dict[str, Any], found: Mapping[str, Any]) -> None:
+        """Add connexion's context, and what is ``found`` in it that the handler names."""
+        arguments |= {name: value for name, value in found.items() if name in self.names}
+        if self.contextual:
             arguments[CONTEXT_NAME] = context
-        return self._call(**arguments)
+
+
+def _in_thread(function: Callable[..., Any], calls: Calls | None) -> Callable[..., Awaitable[Any]]:
+    if calls is None:
+        return partial(run_in_threadpool, function)
+    run = calls.run
+
+    def call(**arguments: Any) -> Awaitable[Any]:
+        return run(partial(function, **arguments), None)
+
+    return call

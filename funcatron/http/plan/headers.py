@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from connexion.utils import is_null
 from starlette.requests import cookie_parser
+from starlette.types import Scope
 
 from funcatron.http.plan.declared import Declared, Parameter
 from funcatron.http.plan.schema import PARAMETERS, Accepts, acceptor
@@ -44,8 +46,9 @@ class Headers:
     def __bool__(self) -> bool:
         return bool(self._headers or self._cookies)
 
-    def judge(self, raw: RawHeaders) -> bool:
-        """Whether connexion accepts them all."""
+    def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
+        """Whether connexion accepts them all; none becomes an argument."""
+        raw: RawHeaders = scope["headers"]
         for wanted, header in self._headers:
             found = next((value for name, value in raw if name == wanted), None)
             if not header.judge(None if found is None else found.decode("latin-1")):

@@ -51,6 +51,8 @@ class Lowering:
         self._write_only = write_only
         self._seen: Counter[int] = Counter()
         self._definitions: dict[str, Any] = {}
+        self.asks_python = False
+        """Whether what was lowered has any of our own keywords."""
 
     def lower(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Return a schema for jsonschema-rs; raises Unprovable."""
@@ -91,6 +93,7 @@ class Lowering:
         if self._nullable and (schema.get("x-nullable") is True or schema.get("nullable")):
             _allow_null(lowered)
         checks = [*_pattern(schema, exact=exact), *_format(schema)]
+        self.asks_python |= any(not check.keys().isdisjoint(KEYWORDS) for check in checks)
         if len(checks) == 1:
             return {**lowered, **checks[0]}
         return {**lowered, "allOf": [*lowered.get("allOf", []), *checks]} if checks else lowered

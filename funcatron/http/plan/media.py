@@ -3,49 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Head", "is_bodiless", "read_head"]
+from starlette.types import Scope
+
+__all__ = ["Bodiless", "read_head"]
 
 _JSON = b"application/json"
 
 
-@dataclass(slots=True)
-class Head:
-    """``length`` is None where there is no Content-Length, -1 where it is no number."""
+def read_head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes | None, int | None]:
+    """Return a request's Content-Type and Content-Length; of repeated ones the first counts, as for connexion.
 
-    content_type: bytes | None = None
-    length: int | None = None
-    chunked: bool = False
-
-    @property
-    def empty(self) -> bool:
-        """Whether the request says that it has no body."""
-        return not self.length and not self.chunked
-
-
-def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
-    """Read a request's headers; of repeated ones the first counts, as for connexion."""
-    head = Head()
+    Each is None where there is none; the length is -1 where it is no number.
+    """
+    content_type = length = None
     for name, value in headers:
         if name == b"content-type":
-            if head.content_type is None:
-                head.content_type = value
-        elif name == b"content-length":
-            if head.length is None:
-                head.length = int(value) if value.isdigit() else -1
-        elif name == b"transfer-encoding":
-            head.chunked = True
-    return head
+            if content_type is None:
+                content_type = value
+        elif name == b"content-length" and length is None:
+            length = int(value) if value.isdigit() else -1
+    return content_type, length
 
 
-def is_bodiless(headers: Iterable[tuple[bytes, bytes]], *, json: bool) -> bool:
-    """Whether connexion sees nothing to read in a request to an operation without a body.
+class Bodiless:
+    """The stage of an operation without a body: whether connexion sees nothing to read in a request to it.
 
     It reads forms, and fails on media types that are none, whether the operation has a body or not. ``json`` tells
     whether the operation lets empty requests say that they are JSON: in OpenAPI 2.0 it may want something else.
     """
-    for name, value in headers:
-        if name == b"content-type":
-            return json and value == _JSON and read_head(headers).empty
-    return True
+
+    __slots__ = ("_json",)
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+
+    def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
+        """See Read."""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                return self._json and value == _JSON and _is_empty(scope["headers"])
+        return True
+
+
+def _is_empty(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return not read_head(headers)[1] and all(name != b"transfer-encoding" for name, _ in headers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connexion.utils import is_null
+from starlette.types import Scope
 
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.refusal import Refused
@@ -41,7 +42,10 @@ class PathParameters:
     def __init__(self, readers: Sequence[PathReader]) -> None:
         self._readers = tuple(readers)
 
-    def read(self, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
+    def __bool__(self) -> bool:
+        return bool(self._readers)
+
+    def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
         """Fill in the arguments, and convert ``texts`` as the router does; False if connexion has to judge."""
         for reader in self._readers:
             text = value = texts[reader.name]

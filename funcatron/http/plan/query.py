@@ -16,6 +16,7 @@ from connexion.uri_parsing import (
     Swagger2URIParser,
 )
 from connexion.utils import deep_merge, is_null
+from starlette.types import Scope
 
 from funcatron.http.plan.declared import Declared, Parameter
 from funcatron.http.plan.refusal import Refused
@@ -30,22 +31,17 @@ _PARSERS = (OpenAPIURIParser, Swagger2URIParser, FirstValueURIParser, AlwaysMult
 
 
 class Reader(Protocol):
-    """One parameter."""
+    """One parameter. Its ``argument`` is the handler's name for it, None if the handler does not want it."""
 
     @property
     def name(self) -> str:
         """Its name in the document."""
 
-    @property
-    def argument(self) -> str | None:
-        """The handler's name for it, None if the handler does not want it."""
+    def read(self, found: Any, arguments: dict[str, Any]) -> bool:
+        """Fill in the argument from what the query says; False if it is not valid.
 
-    @property
-    def accepts(self) -> Accepts | None:
-        """What its values must be, None if anything will do."""
-
-    def value(self, found: Any) -> Any:
-        """Return the value of what the query says; raises ValueError or TypeError if it is not of its type."""
+        Raises ValueError or TypeError if it is not of its type.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +54,19 @@ class Scalar:
     cast: Cast | None
     nullable: bool
 
-    def value(self, found: Any) -> Any:
+    def read(self, found: Any, arguments: dict[str, Any]) -> bool:
         """See Reader."""
-        text = found[-1]
-        if self.nullable and is_null(text):
-            return None
-        return text if self.cast is None else self.cast(text)
+        value = found[-1]
+        if self.nullable and is_null(value):
+            value = None
+        else:
+            if self.cast is not None:
+                value = self.cast(value)
+            if self.accepts is not None and not self.accepts(value):
+                return False
+        if self.argument is not None:
+            arguments[self.argument] = value
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,14 @@ class Array:
     accepts: Accepts
     split: Splitting
 
-    def value(self, found: Any) -> Any:
+    def read(self, found: Any, arguments: dict[str, Any]) -> bool:
         """See Reader."""
-        return self.split.values(found)
+        values = self.split.values(found)
+        if not self.accepts(values):
+            return False
+        if self.argument is not None:
+            arguments[self.argument] = values
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,15 @@ class Parsed:
     argument: str | None
     accepts: Accepts
 
-    def value(self, found: Any) -> Any:
-        """See Reader."""
-        return found
+    def read(self, found: Any, arguments: dict[str, Any]) -> bool:
+        """See Reader. An object is laid over its default."""
+        if found is not None and not self.accepts(found):
+            return False
+        if self.argument is not None:
+            default = arguments.get(self.argument)
+            over = isinstance(found, dict) and isinstance(default, dict)
+            arguments[self.argument] = deep_merge(default, found) if over else found
+        return True
 
 
 class Query:
@@ -116,10 +130,14 @@ class Query:
         self._known = frozenset(known)
         self._parser = parser
 
-    def read(self, query_string: bytes, arguments: dict[str, Any]) -> bool:
+    def __bool__(self) -> bool:
+        return bool(self._readers or self._required or self._defaults or self._strict)
+
+    def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
         """Fill in the arguments; False if connexion has to judge. May raise what connexion's casts raise."""
         if self._defaults:
-            arguments.update(copy.deepcopy(self._defaults) if self._mutable else self._defaults)
+            arguments |= copy.deepcopy(self._defaults) if self._mutable else self._defaults
+        query_string: bytes = scope["query_string"]
         if not query_string:
             return not self._required
         found: Mapping[str, Any] = parse(query_string)
@@ -129,24 +147,11 @@ class Query:
             return False
         if self._required and not found.keys() >= self._required:
             return False
-        return self._fill(found, arguments)
-
-    def _fill(self, found: Mapping[str, Any], arguments: dict[str, Any]) -> bool:
+        readers = self._readers
         for name, values in found.items():
-            reader = self._readers.get(name)
-            if reader is None:
-                continue
-            value = reader.value(values)
-            if reader.accepts is not None and value is not None and not reader.accepts(value):
+            if name in readers and not readers[name].read(values, arguments):
                 return False
-            if reader.argument is not None:
-                arguments[reader.argument] = _merged(arguments.get(reader.argument), value)
         return True
-
-
-def _merged(default: Any, value: Any) -> Any:
-    """An object is laid over its default."""
-    return deep_merge(default, value) if isinstance(value, dict) and isinstance(default, dict) else value
 
 
 def parse(query_string: bytes) -> dict[str, list[str]]:
@@ -157,10 +162,13 @@ def parse(query_string: bytes) -> dict[str, list[str]]:
         for name, value in parse_qsl(text, keep_blank_values=True):
             found.setdefault(name, []).append(value)
         return found
-    for part in text.split("&"):
+    for part in text.split("&") if "&" in text else (text,):
         if part:
             name, _, value = part.partition("=")
-            found.setdefault(name, []).append(value)
+            if name in found:
+                found[name].append(value)
+            else:
+                found[name] = [value]
     return found
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import orjson
 from connexion.jsonifier import JSONEncoder, Jsonifier
 from connexion.operations import AbstractOperation
+from starlette.types import Message
 
 from funcatron.http.plan.schema import RESPONSES, Accepts, acceptor
 
@@ -26,13 +26,8 @@ _OURS = (b"content-length", b"content-type")
 _default = JSONEncoder().default
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response that is ready to be sent."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    content: bytes
+Answer: TypeAlias = tuple[Message, Message]
+"""A response that is ready to be sent: its start and its body."""
 
 
 class Responses:
@@ -54,35 +49,43 @@ class Responses:
 
     def answer(self, returned: Any) -> Answer | None:
         """Return the answer, None if it is connexion's to make (or to refuse)."""
-        data, status, headers = _unpacked(returned) if type(returned) is tuple else (returned, 200, None)
+        if type(returned) is not tuple:
+            data, status, headers = returned, 200, None
+        elif len(returned) == 2 and type(returned[1]) is int:
+            data, status = returned
+            headers = None
+        else:
+            data, status, headers = _unpacked(returned)
         if self._media_type is None or type(data) not in _PLAIN or not 200 <= status < 600 or status in _BODILESS:
             return None
         content = self._dumps(data)
-        if self._validators is not None and not self._is_valid(status, data, content):
-            return None
-        length = (b"content-length", b"%d" % len(content))
-        if headers is None:
-            return Answer(status, [self._media_type, length], content)
-        more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        if any(name in _OURS for name, _ in more):
-            return None
-        return Answer(status, [*more, self._media_type, length], content)
+        if self._validators is not None:
+            accepts = self._validators.get(status) or self._validators[None]
+            if not _is_valid(accepts, data, content):
+                return None
+        sent = [self._media_type, (b"content-length", b"%d" % len(content))]
+        if headers is not None:
+            more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            if any(name in _OURS for name, _ in more):
+                return None
+            sent = more + sent
+        return (
+            {"type": "http.response.start", "status": status, "headers": sent},
+            {"type": "http.response.body", "body": content},
+        )
 
-    def _is_valid(self, status: int, data: Any, content: bytes) -> bool:
-        """Judge the value itself where it is plain JSON, and else what it became on the wire."""
-        assert self._validators is not None
-        accepts = self._validators.get(status, self._validators.get(None))
-        if accepts is None:
-            return False
-        try:
-            if accepts(data):
-                return True
-        except ValueError:
-            pass
-        try:
-            return accepts(_decode(content))
-        except msgspec.DecodeError:
-            return False
+
+def _is_valid(accepts: Accepts, data: Any, content: bytes) -> bool:
+    """Judge the value itself where it is plain JSON, and else what it became on the wire."""
+    try:
+        if accepts(data):
+            return True
+    except ValueError:
+        pass
+    try:
+        return accepts(_decode(content))
+    except msgspec.DecodeError:
+        return False
 
 
 def _unpacked(returned: tuple[Any, ...]) -> tuple[Any, int, Mapping[str, str] | None]:
@@ -105,14 +108,16 @@ def _dumps_of(jsonifier: Jsonifier) -> Callable[[Any], bytes]:
         return encoded.encode()
 
     def quickly(data: Any) -> bytes:
-        """What orjson writes otherwise than Python's json is left to that, and so are single values."""
+        """What orjson writes otherwise than Python's json is left to that, and so are single values. (``in`` would ask
+        first whether the bytes are a number, for more than orjson takes.)
+        """
         if type(data) not in _COMPOUND:
             return slowly(data)
         try:
             content = orjson.dumps(data, _default, _STRICT)
         except TypeError:
             return slowly(data)
-        return slowly(data) if b"null" in content and not _is_finite(data) else content
+        return slowly(data) if content.find(b"null") >= 0 and not _is_finite(data) else content
 
     stock = type(jsonifier) is Jsonifier and jsonifier.dumps_args == Jsonifier().dumps_args
     return quickly if stock and jsonifier.json is Jsonifier().json else slowly

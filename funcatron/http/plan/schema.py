@@ -40,8 +40,10 @@ RESPONSES = Dialect(Draft4ResponseValidator, nullable=True, write_only=True)
 def acceptor(schema: Mapping[str, Any], dialect: Dialect) -> Accepts:
     """Return what tells whether connexion accepts a value; never says Yes where connexion says No."""
     try:
-        lowered = Lowering(nullable=dialect.nullable, write_only=dialect.write_only).lower(schema)
-        compiled = jsonschema_rs.Draft4Validator(lowered, validate_formats=False, keywords=KEYWORDS)
+        lowering = Lowering(nullable=dialect.nullable, write_only=dialect.write_only)
+        lowered = lowering.lower(schema)
+        keywords = KEYWORDS if lowering.asks_python else None  # to have any costs a quarter more, used or not
+        compiled = jsonschema_rs.Draft4Validator(lowered, validate_formats=False, keywords=keywords)
     except (Unprovable, ValueError, TypeError, OverflowError):
         asked: Accepts = dialect.validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER).is_valid
         return asked

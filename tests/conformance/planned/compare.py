@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
@@ -74,14 +74,14 @@ class Passed:
         self.entered = self.left = False
         serve = Plan.serve
 
-        async def noted(plan: Plan, scope: Any, receive: Any, send: Any, texts: Any, stack: Any) -> None:
+        def noted(plan: Plan, scope: Any, receive: Any, send: Any, texts: Any, stack: Any) -> Awaitable[None]:
             self.entered = True
 
             async def leave(*call: Any) -> None:
                 self.left = DETOUR not in call[0]
                 await stack(*call)
 
-            await serve(plan, scope, receive, send, texts, leave)
+            return serve(plan, scope, receive, send, texts, leave)
 
         self._restore = lambda: setattr(Plan, "serve", serve)
         Plan.serve = noted  # type: ignore[method-assign]
