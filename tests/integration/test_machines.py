@@ -163,6 +163,8 @@ def test_what_a_dead_machine_had_in_hand_is_run_by_the_other(machines: Machines)
 def test_a_machine_that_starts_while_the_server_is_away_serves_when_it_is_back(
     machines: Machines, server: PostgreSQL
 ) -> None:
+    if machines.first.process.poll() is None:
+        machines.first.kill()
     server.stop()
     try:
         machines.first = machines.start(0)
