@@ -65,7 +65,7 @@ class World:
         self.watch = Watch(
             "f", self.box, self.known, actions, Rate(1000), wait=lambda _: False, tell=self.said.append,  # type: ignore[arg-type]
         )  # fmt: skip
-        self.watch.since = SINCE
+        self.watch.since = self.known.begin(SINCE)
 
     def hint(self, name: str, *verbs: Verb, **more: Any) -> list[str]:
         """Hint at an object and return the actions that came of it."""

@@ -21,9 +21,9 @@ from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
 from tests.integration.calling import real_calls, real_doors
 from tests.integration.running import shop_in_parts
-from tests.services import RabbitMQ, rabbitmq, rabbitmq_is_here, redis
+from tests.services import RabbitMQ, openstack, rabbitmq, rabbitmq_is_here, redis
 
-__all__ = ["rabbitmq", "rabbitmq_is_here", "real_calls", "real_doors", "redis", "shop_in_parts"]
+__all__ = ["openstack", "rabbitmq", "rabbitmq_is_here", "real_calls", "real_doors", "redis", "shop_in_parts"]
 
 SITE = Path(__file__).parent / "site"
 PATIENCE = 30.0

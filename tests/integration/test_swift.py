@@ -1,0 +1,278 @@
+"""Uploads into a real Swift call functions: what is true once, what is not never."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import tarfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.running import until
+from tests.integration.uploading import ALL, Uploads, uploads
+from tests.services import OpenStack, Swift
+
+pytestmark = pytest.mark.service
+
+CLIENTS, ROUNDS, NAMES = 4, 10, 7
+TRIGGERS = {
+    "uploads.note": [
+        {"container": "many"},
+        {"container": "refused", "actions": ALL},
+        {"container": "names"},
+        {"container": "changes", "actions": ALL},
+        {"container": "ways", "actions": ALL, "poll": 2},
+        {"container": "going", "actions": ALL, "poll": 2},
+    ],
+    "uploads.main": [{"container": "qinling", "prefix": ["a/", "b/"], "suffix": ".jpg"}],
+}
+
+
+@pytest.fixture(scope="module")
+def swift(openstack: OpenStack) -> Swift:
+    client = openstack.swift()
+    for settings in TRIGGERS.values():
+        for one in settings:
+            client.put(one["container"])
+    client.put("changes/before", b"was there before")
+    return client
+
+
+@pytest.fixture(scope="module")
+def app(
+    openstack: OpenStack, swift: Swift, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Iterator[Uploads]:
+    old = float(swift.ask("HEAD", "changes/before").headers["X-Timestamp"]) + 3  # Swift tells its time to the second
+    until(lambda: time.time() > old, "what was there before to be old")
+    with uploads(openstack, tmp_path_factory.mktemp("uploads"), free_port(), TRIGGERS) as running:
+        yield running
+        running.succeeded()
+
+
+def test_each_version_that_was_seen_is_one_call(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
+    def upload(client: int) -> None:
+        mine = openstack.swift()
+        for number in range(ROUNDS):
+            mine.put(f"many/{(client + number) % NAMES}", f"{client}/{number}".encode())
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(upload, range(CLIENTS)))
+    stored = {str(name): swift.ask("HEAD", f"many/{name}").headers for name in range(NAMES)}
+
+    def last_seen() -> dict[str, str]:
+        return {line["object"]: line["timestamp"] for line in app.seen("many")}
+
+    last = {name: headers["X-Timestamp"] for name, headers in stored.items()}
+    until(lambda: last_seen() == last, "the last version of each object")
+    calls = app.seen("many")
+    assert len({line["event"] for line in calls}) == len(calls)
+    assert {line["attempt"] for line in calls} == {1}
+    for _name, of_one in groupby(sorted(calls, key=itemgetter("object")), key=itemgetter("object")):
+        versions = [line["timestamp"] for line in of_one]
+        assert versions == sorted(versions)  # in the order of versions, as sorted() keeps that of the calls
+    for line in calls:
+        if line["timestamp"] == last[line["object"]]:
+            assert line["etag"] == stored[line["object"]]["Etag"]
+
+
+def test_what_swift_refused_calls_nobody(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
+    stranger = openstack.swift("alt")
+    stranger_url = swift.url.removeprefix(stranger.url.rpartition("/")[0] + "/")
+    swift.put("refused/kept", b"kept")
+    answers = [
+        swift.ask("PUT", "refused/forged", b"x", anonymous=True),
+        swift.ask("PUT", "refused/kept", b"x", anonymous=True),
+        swift.ask("DELETE", "refused/kept", anonymous=True),
+        swift.ask("PUT", "refused/token", b"x", anonymous=True, X_Auth_Token="nonsense"),
+        stranger.session.request(f"{swift.url}/refused/kept", "PUT", data=b"x", raise_exc=False, log=False),
+        swift.ask("PUT", "no-such-container/a", b"x"),
+        swift.ask("DELETE", "refused/missing"),
+        swift.ask("PUT", "refused/kept", b"x", If_None_Match="*"),
+        swift.ask("PUT", "refused/sum", b"x", ETag="0" * 32),
+        swift.ask("DELETE", "refused"),
+        swift.ask("GET", "refused/kept"),
+        swift.ask("HEAD", "refused/kept"),
+        swift.ask("GET", "refused"),
+    ]
+    assert stranger_url
+    swift.ask("POST", "refused", X_Container_Meta_Quota_Bytes="10")
+    answers.append(swift.ask("PUT", "refused/quota", b"x" * 100))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [401, 401, 401, 401, 403, 404, 404, 412, 422, 409, 200, 200, 200, 413]
+    swift.put("refused/end", b"end")
+    calls = app.wait_for("refused", ("kept", "created"), ("end", "created"))
+    assert sorted((line["object"], line["action"]) for line in calls) == [("end", "created"), ("kept", "created")]
+    assert calls[0]["user_id"] == swift.session.get_user_id()
+
+
+NAMED = {
+    "déjà vu/東京 😀.txt": b"1",
+    "100%25 of a+b?c#d&e=f;g%2Fh": b"12",
+    "/lead//x": b"123",
+    "é" * 512: b"1234",
+    "x" * 1024: b"12345",
+    "empty": b"",
+    " space ": b"1",
+    "quote\"\\'<>": b"12",
+}
+
+
+def test_names_and_sizes_are_those_of_the_client(app: Uploads, swift: Swift) -> None:
+    for name, content in NAMED.items():
+        swift.put(f"names/{name}", content, X_Object_Meta_Name=quote(name)[:200])
+    swift.put("names/folder/", b"")
+    swift.put("names/folder", b"", Content_Type="application/directory")
+    swift.put("names/last")
+    calls = app.wait_for("names", *((name, "created") for name in NAMED), ("last", "created"))
+    assert {line["object"]: line["size"] for line in calls} == {
+        **{name: len(content) for name, content in NAMED.items()},
+        "last": 0,
+    }
+    assert len(calls) == len(NAMED) + 1
+    for line in calls:
+        assert line["metadata"] == ({} if line["object"] == "last" else {"name": quote(line["object"])[:200]})
+        assert line["subject"] == line["object"]
+
+
+def test_overwrites_metadata_and_deletes(app: Uploads, swift: Swift) -> None:
+    def change(action: str, number: int) -> dict[str, Any]:
+        found = until(
+            lambda: [line for line in app.seen("changes") if line["action"] == action][number:],
+            f"{action}, no. {number}",
+        )
+        return dict(found[0])
+
+    swift.put("changes/a", b"1", Content_Type="text/plain")
+    assert change("created", 0)["content_type"] == "text/plain"
+    swift.ask("POST", "changes/a", X_Object_Meta_Colour="blue")
+    assert change("updated", 0)["metadata"] == {"colour": "blue"}
+    swift.put("changes/a", b"1")
+    created = change("created", 1)
+    swift.ask("DELETE", "changes/a")
+    deleted = change("deleted", 0)
+    assert (deleted["timestamp"], deleted["etag"]) == (created["timestamp"], created["etag"])
+    assert "size" not in deleted
+    swift.put("changes/a", b"1")
+    change("created", 2)
+    assert [line["action"] for line in app.seen("changes")] == ["created", "updated", "created", "deleted", "created"]
+    assert [line["type"] for line in app.seen("changes")[:2]] == [
+        "org.openstack.swift.object.created",
+        "org.openstack.swift.object.updated",
+    ]
+
+
+def test_a_function_of_qinling(app: Uploads, swift: Swift) -> None:
+    for name in ("a/1.jpg", "a/1.png", "c/1.jpg", "a/1.jpg/000000", "b/2.jpg"):
+        swift.put(f"qinling/{name}")
+    until(lambda: len(app.lines("main")) >= 2, "both")
+    assert sorted(line[:2] for line in app.lines("main")) == [["qinling", "a/1.jpg"], ["qinling", "b/2.jpg"]]
+
+
+def s3(swift: Swift, method: str, key: str, body: bytes = b"") -> int:
+    """A request to the S3 API, signed as version 2 of its signatures is."""
+    session = swift.session
+    url = f"{session.auth.auth_url}/users/{session.get_user_id()}/credentials/OS-EC2"
+    made = session.request(url, "POST", json={"tenant_id": session.get_project_id()}).json()["credential"]
+    date = formatdate(usegmt=True)
+    signed = hmac.new(made["secret"].encode(), f"{method}\n\n\n{date}\n/{key}".encode(), hashlib.sha1).digest()
+    headers = {"Date": date, "Authorization": f"AWS {made['access']}:{b64encode(signed).decode()}", "Content-Type": ""}
+    base = swift.url.partition("/v1/")[0]
+    answer = session.request(f"{base}/{key}", method, data=body, headers=headers, authenticated=False, raise_exc=False)
+    return int(answer.status_code)
+
+
+def key_of(swift: Swift) -> bytes:
+    swift.ask("POST", "", X_Account_Meta_Temp_URL_Key="k")
+    return b"k"
+
+
+def temp_url(swift: Swift, path: str, body: bytes) -> int:
+    full = swift.url[swift.url.index("/v1/") :] + f"/{path}"
+    expires = int(time.time()) + 300
+    signature = hmac.new(key_of(swift), f"PUT\n{expires}\n{full}".encode(), hashlib.sha256).hexdigest()
+    query = f"temp_url_sig={signature}&temp_url_expires={expires}"
+    return int(swift.ask("PUT", path, body, query=query, anonymous=True).status_code)
+
+
+def form_post(swift: Swift, container: str, prefix: str, name: str, body: bytes) -> int:
+    path = swift.url[swift.url.index("/v1/") :] + f"/{container}/{prefix}"
+    expires = int(time.time()) + 300
+    text = f"{path}\n\n1000\n1\n{expires}"
+    signature = hmac.new(key_of(swift), text.encode(), hashlib.sha256).hexdigest()
+    fields = {"redirect": "", "max_file_size": 1000, "max_file_count": 1, "expires": expires, "signature": signature}
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    file = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n'
+    content = "".join(parts).encode() + file.encode() + body + b"\r\n--b--\r\n"
+    headers = {"Content_Type": "multipart/form-data; boundary=b"}
+    return int(swift.ask("POST", f"{container}/{prefix}", content, anonymous=True, **headers).status_code)
+
+
+def tar(**files: bytes) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def test_every_way_to_write_ends_in_the_right_calls(app: Uploads, swift: Swift) -> None:
+    swift.put("elsewhere")
+    swift.put("elsewhere/source", b"source")
+    assert swift.ask("COPY", "elsewhere/source", Destination="ways/copied").status_code == 201
+    assert s3(swift, "PUT", "ways/by-s3", b"by s3") == 200
+    assert swift.ask("PUT", "ways", tar(one=b"1", two=b"22"), query="extract-archive=tar").status_code == 200
+    assert temp_url(swift, "ways/by-tempurl", b"t") == 201
+    assert form_post(swift, "ways", "form_", "file", b"four") == 201
+    for number in range(2):
+        swift.put(f"ways/dynamic/{number}", b"x" * 100)
+        swift.put(f"ways/static/00000{number}", b"y" * 100)
+    swift.put("ways/dynamic-whole", X_Object_Manifest="ways/dynamic/")
+    manifest = json.dumps([{"path": f"/ways/static/00000{number}"} for number in range(2)])
+    swift.put("ways/static", manifest.encode(), query="multipart-manifest=put")
+    swift.put("ways/link", X_Symlink_Target="elsewhere/source", Content_Type="application/symlink")
+    sizes = {
+        "copied": 6, "by-s3": 5, "one": 1, "two": 2, "by-tempurl": 1, "form_file": 4, "dynamic/0": 100,
+        "dynamic/1": 100, "dynamic-whole": 200, "static": 200, "link": 6,
+    }  # fmt: skip
+    calls = app.wait_for("ways", *((name, "created") for name in sizes))
+    assert {line["object"]: line["size"] for line in calls} == sizes
+    assert len(calls) == len(sizes)
+    assert s3(swift, "DELETE", "ways/by-s3") == 204
+    assert swift.ask("DELETE", "ways/static", query="multipart-manifest=delete").status_code == 200
+    assert swift.ask("POST", "", b"ways/one\nways/two\n", query="bulk-delete", Content_Type="text/plain").ok
+    gone = ("by-s3", "static", "one", "two")
+    calls = app.wait_for("ways", *((name, "deleted") for name in gone))
+    assert len(calls) == len(sizes) + len(gone)
+    swift.ask("POST", "ways", X_Versions_Enabled="true")
+    swift.put("ways/versioned", b"1")
+    app.wait_for("ways", ("versioned", "created"))
+    swift.put("ways/versioned", b"2")
+    until(lambda: sum(line["object"] == "versioned" for line in app.seen("ways")) == 2, "the second version")
+    assert swift.ask("DELETE", "ways/versioned").status_code == 204
+    calls = app.wait_for("ways", ("versioned", "deleted"))
+    assert len(calls) == len(sizes) + len(gone) + 3
+
+
+def test_a_container_that_goes_and_comes_again(app: Uploads, swift: Swift) -> None:
+    swift.put("going/a", b"1")
+    app.wait_for("going", ("a", "created"))
+    assert swift.ask("DELETE", "going/a").status_code == 204
+    assert swift.ask("DELETE", "going").status_code == 204
+    app.wait_for("going", ("a", "deleted"))
+    swift.put("going")
+    swift.put("going/b", b"2")
+    calls = app.wait_for("going", ("b", "created"))
+    assert len(calls) == 3
