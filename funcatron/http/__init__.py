@@ -4,9 +4,10 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from funcatron.garbage import collected_later
 from funcatron.http.deferred import deferred
 
-with warnings.catch_warnings(), deferred():
+with warnings.catch_warnings(), deferred(), collected_later():
     # While it is imported connexion uses what starlette and jsonschema deprecate: nothing that our users could mend.
     warnings.simplefilter("ignore")
     import connexion as connexion

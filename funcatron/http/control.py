@@ -192,7 +192,7 @@ class ControlHandlers:
 
     async def metrics(self) -> Result:
         """Prometheus' text format."""
-        return Result(body=await self._ask(self._metrics.render), content_type=CONTENT_TYPE)
+        return Result(body=await self._ask(_rendered, self._metrics), content_type=CONTENT_TYPE)
 
     # What they share
 
@@ -228,6 +228,13 @@ class ControlHandlers:
 def _call(context: Mapping[str, Any]) -> Call:
     call: Call = context[CALL]
     return call
+
+
+def _rendered(metrics: Metrics) -> bytes:
+    # prometheus_client takes long to import, with an HTTP server and TLS of its own; most processes are never asked.
+    from funcatron.http.exposition import render
+
+    return render(metrics)
 
 
 def _unknown(execution_id: str) -> Problem:

@@ -1,48 +1,60 @@
-"""``GET /metrics``: what this process did, and the executions by state, in Prometheus' text format.
-
-What is counted on every call is counted in plain numbers, and put into Prometheus' terms when it is asked for.
-"""
+"""What this HTTP process did, counted as it goes: numbers and lists, so that a call pays next to nothing for it."""
 
 from __future__ import annotations
 
-import math
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Mapping
+from math import inf
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
-
-from funcatron.errors import Unavailable
 from funcatron.invocation import Result
 
-__all__ = ["Metrics"]
+__all__ = ["CONTENT_TYPE", "Count", "Metrics", "Spread"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, math.inf)
-"""Seconds: the upper bounds of the histogram's buckets, Prometheus' usual ones."""
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, inf)
+"""Seconds up to which a duration falls into each bucket: those of Prometheus' clients."""
+
+
+class Count:
+    """How often something happened, since ``created`` (seconds since the epoch)."""
+
+    __slots__ = ("created", "number")
+
+    def __init__(self) -> None:
+        self.created = time.time()
+        self.number = 0
+
+
+class Spread:
+    """How long something took: how often up to each of ``BOUNDS`` and above the one before, and ``total`` seconds."""
+
+    __slots__ = ("buckets", "created", "total")
+
+    def __init__(self) -> None:
+        self.created = time.time()
+        self.buckets = [0] * len(BOUNDS)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take one more into account."""
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
 
 
 class Metrics:
-    """Counters of one HTTP process, in a registry of their own; ``counts`` asks the store, at each scrape.
+    """Counters of one HTTP process; ``executions`` asks the store for theirs, by state, and may raise Unavailable.
 
-    Calls are counted on the event loop, so nothing is locked.
+    Only one thread counts, that of the event loop; any may read.
     """
 
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Executions(counts))
-        self._calls = _Calls()
-        self._registry.register(self._calls)
-        self._accepted = Counter(
-            "funcatron_accepted",
-            "Executions accepted by this process",
-            ["function", "trigger"],
-            registry=self._registry,
-        )
+    def __init__(self, executions: Callable[[], Mapping[str, int]]) -> None:
+        self.executions = executions
+        self.invocations: dict[tuple[str, str, str], Count] = {}
+        self.durations: dict[tuple[str, str], Spread] = {}
+        self.acceptances: dict[tuple[str, str], Count] = {}
+        self._series: dict[tuple[str, str, str], tuple[Count, Spread]] = {}
 
     def invoked(self, function: str, trigger: str, result: Result, seconds: float) -> None:
         """Count one call: its outcome is ``succeeded``, ``refused`` (4xx) or the kind of its failure."""
@@ -51,82 +63,14 @@ class Metrics:
             outcome = "succeeded"
         else:
             outcome = "refused" if status < 500 else failure or "handler"
-        self._calls.add(function, trigger, outcome, seconds)
+        series = self._series.get((function, trigger, outcome))
+        if series is None:
+            count = self.invocations.setdefault((function, trigger, outcome), Count())
+            spread = self.durations.setdefault((function, trigger), Spread())
+            series = self._series[function, trigger, outcome] = count, spread
+        series[0].number += 1
+        series[1].add(seconds)
 
     def accepted(self, function: str, trigger: str) -> None:
         """Count one execution that was made durable."""
-        self._accepted.labels(function, trigger).inc()
-
-    def render(self) -> bytes:
-        """Return everything as text; asks the store, so it blocks."""
-        return generate_latest(self._registry)
-
-
-class _Durations:
-    """How long the calls of one function took."""
-
-    __slots__ = ("began", "counts", "total")
-
-    def __init__(self) -> None:
-        self.began = time.time()
-        self.counts = [0] * len(BOUNDS)
-        self.total = 0.0
-
-
-class _Calls(Collector):
-    """The calls that were answered, by function, trigger and outcome; their durations by function and trigger."""
-
-    def __init__(self) -> None:
-        self._outcomes: dict[tuple[str, str, str], int] = {}
-        self._durations: dict[tuple[str, str], _Durations] = {}
-
-    def add(self, function: str, trigger: str, outcome: str, seconds: float) -> None:
-        """Count one call."""
-        key = (function, trigger, outcome)
-        durations = self._durations.get(key[:2])
-        if durations is None:
-            durations = self._durations[function, trigger] = _Durations()
-        self._outcomes[key] = self._outcomes.get(key, 0) + 1
-        durations.counts[bisect_left(BOUNDS, seconds)] += 1
-        durations.total += seconds
-
-    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """Yield how many calls there were, and how long they took."""
-        invocations = CounterMetricFamily(
-            "funcatron_invocations", "Calls answered by this process", labels=["function", "trigger", "outcome"]
-        )
-        for key, count in list(self._outcomes.items()):
-            invocations.add_metric(key, count, created=self._durations[key[:2]].began)
-        yield invocations
-        durations = HistogramMetricFamily(
-            "funcatron_invocation_duration_seconds",
-            "Time from a checked call to its result",
-            labels=["function", "trigger"],
-        )
-        for named, taken in list(self._durations.items()):
-            buckets = zip(map(floatToGoString, BOUNDS), accumulate(taken.counts), strict=True)
-            durations.add_metric(named, list(buckets), sum_value=taken.total)
-            labels = dict(zip(("function", "trigger"), named, strict=True))
-            durations.add_sample("funcatron_invocation_duration_seconds_created", labels, taken.began)
-        yield durations
-
-
-class _Executions(Collector):
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the executions by state, and whether the store could be asked."""
-        up = GaugeMetricFamily("funcatron_store_up", "Whether the store answers")
-        try:
-            counts = self._counts()
-        except Unavailable:
-            up.add_metric([], 0)
-            yield up
-            return
-        up.add_metric([], 1)
-        yield up
-        executions = GaugeMetricFamily("funcatron_executions", "Executions on record", labels=["state"])
-        for state, count in counts.items():
-            executions.add_metric([state], count)
-        yield executions
+        self.acceptances.setdefault((function, trigger), Count()).number += 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,12 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from funcatron.errors import Mistake, SpecError
+from funcatron.garbage import collected_later
 from funcatron.spec import json_text, yaml_text
 from funcatron.spec.pointer import Parts, join
 from funcatron.spec.syntax import MAX_DEPTH, Flaw, Flaws
 
-__all__ = ["Source", "named", "read", "read_uri", "unread", "without_collection"]
+__all__ = ["Source", "named", "read", "read_uri", "unread"]
 
 MAX_BYTES = 64 * 1024 * 1024
 TIMEOUT = 10.0
@@ -97,7 +96,7 @@ def read_uri(uri: str, name: str) -> Source:
     source = unread(uri, name)
     text = source.text or ""
     try:
-        with without_collection():
+        with collected_later():
             source.tree = json_text.parse(text) if _is_json(uri, text) else yaml_text.parse(text)
     except Flaws as flaws:
         raise SpecError(Mistake(name, flaw.line, join(flaw.parts), flaw.message) for flaw in flaws.flaws) from None
@@ -154,18 +153,6 @@ def _bounded(chunks: Iterator[bytes]) -> bytes:
         if time.monotonic() > deadline:
             raise ValueError(f"not here after {TIMEOUT:g} seconds")
     return bytes(content)
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Keep the cycle collector out: reading makes a million objects and no garbage, and it takes half the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _plain(value: Any, parts: Parts) -> Any:

@@ -8,7 +8,6 @@ kills them at once. The supervisor itself imports and forks, and does nothing el
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import selectors
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from funcatron.garbage import settled
 from funcatron_celery.process import CONFIGURATION, ChildProcess, Role
 
 __all__ = ["Supervisor"]
@@ -75,8 +75,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns 0, or another exit code where a child can never work."""
         self._lifeline = os.pipe()
-        gc.collect()
-        gc.freeze()  # what is shared with the children stays shared: the collector does not touch it
+        settled()
         with selectors.DefaultSelector() as selector, self._signals_heard(selector):
             try:
                 while self._running():
