@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from funcatron.execution import Attempt, Execution, line_of, new_id
 from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
+from funcatron.parts import part
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
@@ -41,18 +42,6 @@ from funcatron.triggers import BoundTrigger, bound_triggers, subscribers
 __all__ = ["Funcatron"]
 
 logger = logging.getLogger("funcatron.app")
-T = TypeVar("T")
-
-
-class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
-    """A part of the application: made once, on first use, by one thread."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> T:  # type: ignore[override]
-        if instance is None:
-            return self  # type: ignore[return-value]
-        with instance._lock:  # noqa: SLF001 - a part of the class below
-            made: T = super().__get__(instance, owner)
-            return made
 
 
 Source = str | Path | Mapping[str, Any]
@@ -336,6 +325,7 @@ class Funcatron:
             record,
             event_source=event.source,
             event_id=event.id,
+            project_id=event.project_id,
             order_key=line_of(function.name, event.source, str(event.subject)) if ordered else None,
         )
 

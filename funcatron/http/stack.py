@@ -36,6 +36,7 @@ from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
 from funcatron.http.now import Now
 from funcatron.http.plan.probe import missing
+from funcatron.http.projects import ProjectToken
 from funcatron.http.refusals import Refusals
 from funcatron.http.routing import (
     ChainedRouting,
@@ -94,8 +95,12 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     for path, served in root_routes(funcatron.documents, ui=funcatron.settings.swagger_ui):
         app.add_url_rule(path, view_func=served)
     for document in control.documents:
-        without_token = funcatron.settings.control_token is None
-        add(document, open_to_all=without_token, security_map={"bearer": OperatorToken(funcatron.settings)})
+        settings = funcatron.settings
+        add(
+            document,
+            open_to_all=settings.control_token is None and not settings.control_keystone,
+            security_map={"bearer": OperatorToken(settings), "apiKey": ProjectToken(settings)},
+        )
     _refuse(app, Refusals(functions, allowed_methods(functions)))
     return app
 
