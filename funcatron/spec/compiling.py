@@ -26,10 +26,11 @@ def compile_schema(
 
     ``resolve`` gives what a local reference stands for; with ``files`` the stand-ins are valid where files are.
     """
+    validator: type[jsonschema_rs.Draft202012Validator | jsonschema_rs.Draft4Validator]
     if version >= (3, 1):
         lower, validator = json_schema_2020.lower, jsonschema_rs.Draft202012Validator
     else:
         lower, validator = json_schema.lower, jsonschema_rs.Draft4Validator
-    plain = lower(schema, resolve, direction=direction, files=files)
-    keywords = KEYWORDS if PYTHON_PATTERN in str(plain) else None  # to have any makes all validation slower
-    return plain, validator(plain, validate_formats=True, keywords=keywords)
+    lowered = lower(schema, resolve, direction=direction, files=files)
+    keywords = KEYWORDS if PYTHON_PATTERN in str(lowered) else None  # to have any makes all validation slower
+    return lowered, validator(lowered, validate_formats=True, keywords=keywords)
