@@ -34,6 +34,7 @@ MOST_MEDIA_TYPES = 64
 _SCALARS = (str, int, float, bool, type(None))
 
 
+@lru_cache(4096)
 def argument_name(name: str) -> str:
     """Return a parameter's name as a Python identifier in snake_case.
 
@@ -330,10 +331,11 @@ def spellings_of(slots: Iterable[Slot], body_name: str | None) -> dict[str, str]
     return found
 
 
-def _spellings(name: str) -> list[str]:
+@lru_cache(4096)
+def _spellings(name: str) -> tuple[str, ...]:
     """Return every way a signature may spell a parameter: ours, the document's, connexion's two."""
     sanitized = re.sub(r"^[^a-zA-Z_]+", "", re.sub(r"[^0-9a-zA-Z_]", "", re.sub(r"\[(?!])", "_", name)))
-    return [argument_name(name), name, sanitized, argument_name(name) + "_"]
+    return argument_name(name), name, sanitized, argument_name(name) + "_"
 
 
 def _fresh(default: Any) -> Any:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from funcatron.http.registration import register_all
 from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
 from funcatron.http.stream import Replay
@@ -50,10 +51,13 @@ class Door:
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         await self._start()
+        registering = asyncio.to_thread(register_all, self._app.middleware.middleware_stack)
+        rest = asyncio.create_task(registering)  # in the background: most requests do without
         try:
             yield
         finally:
             self._started = False
+            await rest
             await self._funcatron.stop()
 
     async def _start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
@@ -28,7 +29,7 @@ CONTEXT = "connexion_context"
 
 
 class FunctionEndpoint:
-    """Serves one function over HTTP; everything that the operation decides is compiled at start.
+    """Serves one function over HTTP; what the operation decides is compiled once.
 
     ``now`` invokes it, ``later`` dispatches it; without ``later`` it is always called now, and so is one with
     parameters that carry credentials, which may not be kept: a client's preference need not be followed (RFC 7240).
@@ -36,10 +37,15 @@ class FunctionEndpoint:
 
     def __init__(self, function: Function, *, max_body: int, now: Answer, later: Answer | None) -> None:
         self.function = function
-        self._decoder = RequestDecoder(function, max_body)
+        self._max_body = max_body
         self._credentials = credential_names(function.operation, "header")
         self._now = now
         self._later = None if function.operation.secrets else later
+
+    @cached_property
+    def _decoder(self) -> RequestDecoder:
+        """What decodes its requests, made at the first one."""
+        return RequestDecoder(self.function, self._max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from funcatron.calls import ThreadCalls
+from funcatron.garbage import collected_later
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
@@ -38,6 +40,7 @@ from funcatron.http.now import Now
 from funcatron.http.plan.probe import missing
 from funcatron.http.projects import ProjectToken
 from funcatron.http.refusals import Refusals
+from funcatron.http.registration import registered_later
 from funcatron.http.routing import (
     ChainedRouting,
     FunctionMiddleware,
@@ -62,14 +65,15 @@ log = logging.getLogger("funcatron.plan")
 STACK = (
     ServerErrorMiddleware,
     ExceptionMiddleware,
-    SwaggerUIMiddleware,
-    ChainedRouting,
-    SecurityMiddleware,
+    registered_later(SwaggerUIMiddleware),
+    registered_later(ChainedRouting),
+    registered_later(SecurityMiddleware),
     LifespanMiddleware,
-    ContextMiddleware,
+    registered_later(ContextMiddleware),
 )
 
 
+@collected_later()
 def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     """Return connexion's application for a Funcatron's documents and the control API; raises SpecError.
 
@@ -107,7 +111,7 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
 
 def _middlewares(endpoints: Mapping[str, ASGIApp]) -> list[Any]:
     """Return connexion's stack, and in front of it the plans that do without it (unless connexion is not as it was)."""
-    stack = [*STACK, partial(FunctionMiddleware, endpoints=endpoints)]
+    stack = [*STACK, registered_later(partial(FunctionMiddleware, endpoints=endpoints))]
     lacking = missing()
     if lacking:
         log.warning("connexion's own stack serves, unplanned: this release has no %s", ", ".join(lacking))
@@ -131,13 +135,19 @@ def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **opti
 
 
 class Lowered(OpenAPISpecification):  # type: ignore[misc]
-    """A lowered document: it is valid as it was made from a valid one. connexion would take longer to find that out
-    again than everything else takes together, and its ``add_api`` takes no Specification.
+    """A lowered document: it is valid as it was made from a valid one, has no references, and is nobody else's.
+    connexion would take longer to find that out again, and to copy it four times, than everything else takes together;
+    and its ``add_api`` takes no Specification.
     """
 
-    @classmethod
-    def _validate_spec(cls, spec: Any) -> None:
-        pass
+    def __init__(self, lowered: dict[str, Any]) -> None:
+        self._set_defaults(lowered)
+        self._raw_spec = self._spec = lowered
+        self._base_uri = ""
+
+    def clone(self) -> Lowered:
+        """Return another one, which may be changed."""
+        return Lowered(deepcopy(self._spec))
 
 
 def _refuse(app: AsyncApp, refusals: Refusals) -> None:
