@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -286,17 +286,17 @@ class Funcatron:
         trigger: str = "event",
         mapping: Mapping[str, Any] | None = None,
     ) -> list[Execution]:
-        """Give an event to ``function``, or to every function with an ``event`` trigger that matches it.
+        """Give an event to ``function``, or to every function that it concerns by one of its triggers.
 
         Blocks until it is durable; returns the executions, those that exist already (same source, id and function)
         included. Raises InvalidInput (what no record can keep), Problem (413) and Unavailable; then nothing of it was
         accepted.
         """
         if function is not None:
-            wanted: Iterable[tuple[Function, Mapping[str, Any]]] = [(self.registry.get(function), mapping or {})]
+            wanted = [(self.registry.get(function), event, trigger, mapping or {})]
         else:
-            wanted = [(bound.function, bound.mapping) for bound in subscribers(self.triggers, event)]
-        records = [self._record_of_event(found, event, trigger, given) for found, given in wanted]
+            wanted = [(to.function, its, to.kind, to.mapping) for to, its in subscribers(self.triggers, event)]
+        records = [self._record_of_event(*one) for one in wanted]
         if not records:
             return []
         new = self.dispatcher.submit(records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ URL = "http://swift/v1/AUTH_p/photos/"
 class Box:
     """A container without HTTP; time is a count of writes."""
 
-    account, name = "AUTH_p", "photos"
+    account = "AUTH_p"
 
     def __init__(self) -> None:
+        self.name = "photos"
         self.objects: dict[str, ObjectVersion] = {}
         self.listed: list[Entry] | None = None
         self.time = 0
@@ -40,6 +42,9 @@ class Box:
         given = {"X-Timestamp": f"{1_000_000_000 + self.time}.00000", "Content-Length": "3", "Etag": content or name}
         self.objects[name] = version_of(name, {**given, **(headers or {})})
         return self.objects[name].timestamp
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC)
 
     def head(self, name: str) -> ObjectVersion | None:
         self.heads += 1
