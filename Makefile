@@ -13,7 +13,7 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types imports tests bench chaos wheel-test clean
+.PHONY: help run test lint format types imports tests bench fuzz chaos wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -43,6 +43,9 @@ imports: $(VENV)/.test  ## imports point down the floors of ARCHITECTURE.md
 
 bench: $(VENV)/.bench  ## ratios to connexion, FastAPI, Litestar and Celery, measured in one run
 	$(BIN)/python -m tests.benchmarks
+
+fuzz: $(VENV)/.test  ## random documents and requests, planned against unplanned: 200,000 of them (FUZZ="--seed 7")
+	$(BIN)/python -m tests.conformance.planned $(FUZZ)
 
 chaos: $(VENV)/.test  ## SIGKILL for everything, 10,000 executions on each broker: nothing lost, stuck or doubled
 	$(BIN)/python -m tests.integration.chaos $(CHAOS)

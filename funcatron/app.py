@@ -10,8 +10,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from funcatron.execution import Attempt, Execution, line_of, new_id
 from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
+from funcatron.parts import part
 from funcatron.ports import Dispatcher, ExecutionStore, Middleware
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
@@ -41,18 +42,6 @@ from funcatron.triggers import BoundTrigger, bound_triggers, subscribers
 __all__ = ["Funcatron"]
 
 logger = logging.getLogger("funcatron.app")
-T = TypeVar("T")
-
-
-class part(cached_property[T]):  # noqa: N801 - used as a decorator, as its base
-    """A part of the application: made once, on first use, by one thread."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> T:  # type: ignore[override]
-        if instance is None:
-            return self  # type: ignore[return-value]
-        with instance._lock:  # noqa: SLF001 - a part of the class below
-            made: T = super().__get__(instance, owner)
-            return made
 
 
 Source = str | Path | Mapping[str, Any]
@@ -297,17 +286,17 @@ class Funcatron:
         trigger: str = "event",
         mapping: Mapping[str, Any] | None = None,
     ) -> list[Execution]:
-        """Give an event to ``function``, or to every function with an ``event`` trigger that matches it.
+        """Give an event to ``function``, or to every function that it concerns by one of its triggers.
 
         Blocks until it is durable; returns the executions, those that exist already (same source, id and function)
         included. Raises InvalidInput (what no record can keep), Problem (413) and Unavailable; then nothing of it was
         accepted.
         """
         if function is not None:
-            wanted: Iterable[tuple[Function, Mapping[str, Any]]] = [(self.registry.get(function), mapping or {})]
+            wanted = [(self.registry.get(function), event, trigger, mapping or {})]
         else:
-            wanted = [(bound.function, bound.mapping) for bound in subscribers(self.triggers, event)]
-        records = [self._record_of_event(found, event, trigger, given) for found, given in wanted]
+            wanted = [(to.function, its, to.kind, to.mapping) for to, its in subscribers(self.triggers, event)]
+        records = [self._record_of_event(*one) for one in wanted]
         if not records:
             return []
         new = self.dispatcher.submit(records)
@@ -336,6 +325,7 @@ class Funcatron:
             record,
             event_source=event.source,
             event_id=event.id,
+            project_id=event.project_id,
             order_key=line_of(function.name, event.source, str(event.subject)) if ordered else None,
         )
 

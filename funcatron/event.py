@@ -47,6 +47,12 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: Any = None
     extensions: dict[str, Any] = {}
 
+    @property
+    def project_id(self) -> str | None:
+        """The project whose event it is, where its source says so in the extension attribute ``projectid``."""
+        project = self.extensions.get("projectid")
+        return project if isinstance(project, str) and project else None
+
     @classmethod
     def from_json(cls, value: Any) -> CloudEvent:
         """Read one event of the JSON event format (section 3); raises InvalidInput naming every violation."""

@@ -261,7 +261,8 @@ class Trigger(Protocol):
     A class of a kind is called with keyword arguments: ``function`` (name), ``settings`` (the object under the kind),
     ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them. A class whose
     event is known at load has a classmethod ``example(settings) -> CloudEvent`` too: a function that it could never
-    call, because something required is missing, is then refused at load.
+    call, because something required is missing, is then refused at load. One whose settings may surprise has a method
+    ``warnings() -> Sequence[str]``: ``funcatron check`` shows them, and they are logged at the start.
     """
 
     kind: str
@@ -278,6 +279,17 @@ class Trigger(Protocol):
 
     def stop(self) -> None:
         """End; what was taken but not published goes back to its source."""
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """A trigger that events which are posted or published may concern, whatever they are about."""
+
+    def receive(self, event: CloudEvent) -> Sequence[CloudEvent]:
+        """Return what an event is to this trigger: nothing, the event itself, or those that it tells of.
+
+        May ask others, and block. Raises Unavailable; the event is posted again then.
+        """
 
 
 @dataclass(frozen=True, slots=True)

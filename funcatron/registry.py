@@ -12,6 +12,7 @@ from typing import Any
 from funcatron import plugins
 from funcatron.binding import Binder
 from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
+from funcatron.garbage import collected_later
 from funcatron.importing import import_handler, make_importable, security_mistakes
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
@@ -82,6 +83,7 @@ class Registry:
             raise UnknownFunction(f"no function is called {name!r}") from None
 
 
+@collected_later()
 def load_documents(
     specs: Sequence[str | Path | Mapping[str, Any]],
     handlers: Handlers | None = None,
@@ -120,6 +122,7 @@ def _mistakes_of_handlers(documents: Iterable[Document], handlers: Handlers | No
     return ()
 
 
+@collected_later()
 def build_registry(
     documents: Iterable[Document],
     *,

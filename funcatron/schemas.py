@@ -15,10 +15,10 @@ import jsonschema_rs
 import orjson
 
 from funcatron.errors import Violation
+from funcatron.spec import compiling
 from funcatron.spec.document import Document
 from funcatron.spec.explain import Finding, findings
-from funcatron.spec.json_schema import Direction, lower
-from funcatron.spec.patterns import KEYWORDS, PYTHON_PATTERN
+from funcatron.spec.json_schema import Direction
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
@@ -110,14 +110,21 @@ class SchemaValidator:
             yield from more
 
     def _compile(self) -> _Compiled:
-        self._plain = _Compiled(lower(self._schema, self._document.resolve, direction=self._direction))
+        self._plain = self._compiled()
         self._quick = _scalar_test(self._plain.schema)
         return self._plain
 
     def _compile_with_files(self) -> _Compiled:
-        lowered = lower(self._schema, self._document.resolve, direction=self._direction, files=True)
-        self._with_files = _Compiled(lowered)
+        self._with_files = self._compiled(files=True)
         return self._with_files
+
+    def _compiled(self, *, files: bool = False) -> _Compiled:
+        document = self._document
+        return _Compiled(
+            *compiling.compile_schema(
+                document.version, self._schema, document.resolve, direction=self._direction, files=files
+            )
+        )
 
 
 def compile_schema(document: Document, schema: Mapping[str, Any], *, direction: Direction) -> SchemaValidator:
@@ -128,10 +135,9 @@ def compile_schema(document: Document, schema: Mapping[str, Any], *, direction: 
 class _Compiled:
     __slots__ = ("schema", "validator")
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, Any], validator: jsonschema_rs.Validator) -> None:
         self.schema = schema
-        keywords = KEYWORDS if PYTHON_PATTERN in str(schema) else None  # to have any makes all validation slower
-        self.validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True, keywords=keywords)
+        self.validator = validator
 
     def findings(self, value: Any, original: Any) -> Iterator[Finding]:
         errors = self.validator.iter_errors(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 from funcatron import plugins
 from funcatron.event import CloudEvent
-from funcatron.ports import Publish, Trigger
+from funcatron.ports import Publish, Receiver, Trigger
 from funcatron.registry import Function, Registry
 from funcatron.settings import Settings
 
@@ -25,6 +25,16 @@ class BoundTrigger:
     kind: str
     trigger: Trigger
     mapping: Mapping[str, Any]
+
+    @property
+    def pointer(self) -> str:
+        """Where in its document it stands."""
+        return self.function.extension.triggers[self.index].pointer
+
+    def warnings(self) -> Sequence[str]:
+        """Return what may surprise, in words, where the trigger has a method of this name; see ports.Trigger."""
+        said: Sequence[str] = getattr(self.trigger, "warnings", tuple)()
+        return said
 
 
 class EventTrigger:
@@ -56,6 +66,10 @@ class EventTrigger:
         pairs = ((event.type, self.type), (event.source, self.source), (event.subject or "", self.subject))
         return all(fnmatchcase(value, pattern) for value, pattern in pairs)
 
+    def receive(self, event: CloudEvent) -> Sequence[CloudEvent]:
+        """See funcatron.ports.Receiver."""
+        return [event] if self.matches(event) else []
+
     def start(self, publish: Publish) -> None:
         """Nothing listens: the events door publishes."""
 
@@ -80,12 +94,15 @@ def bound_triggers(registry: Registry, config: Settings) -> list[BoundTrigger]:
     ]
 
 
-def subscribers(bound: Iterable[BoundTrigger], event: CloudEvent) -> Iterator[BoundTrigger]:
-    """Return the event triggers that want this event, one for each function."""
-    seen: set[str] = set()
+def subscribers(bound: Iterable[BoundTrigger], event: CloudEvent) -> Iterator[tuple[BoundTrigger, CloudEvent]]:
+    """Yield the triggers that an event concerns, each with what it is to them; to a function it is the same once.
+
+    Raises Unavailable, see funcatron.ports.Receiver.
+    """
+    seen: set[tuple[str, str, str]] = set()
     for item in bound:
-        if item.function.name in seen or not isinstance(item.trigger, EventTrigger):
-            continue
-        if item.trigger.matches(event):
-            seen.add(item.function.name)
-            yield item
+        if isinstance(item.trigger, Receiver):
+            for received in item.trigger.receive(event):
+                if (key := (item.function.name, received.source, received.id)) not in seen:
+                    seen.add(key)
+                    yield item, received

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from funcatron.errors import InvalidInput, Violation
 from funcatron.event import CloudEvent
 from funcatron_openstack.hint import Hint, Malformed
 from funcatron_openstack.notifications import EVENT_TYPE, decoded_name, hint_of_target, read_notification
 
-__all__ = ["event_of_alarm", "is_alarm", "read_alarm"]
+__all__ = ["event_of_alarm", "is_alarm", "read_alarm", "read_event", "read_events"]
 
 _ALARM = ("alarm_id", "alarm_name", "severity", "previous", "current", "reason")
 
@@ -45,7 +46,25 @@ def read_alarm(message: Mapping[str, Any]) -> list[Hint]:
     raw = event.get("raw")
     if isinstance(raw, Mapping) and isinstance(raw.get("payload"), Mapping):
         return read_notification(raw)
-    traits = _traits(message)
+    return _hints(_traits(message))
+
+
+def read_event(event: CloudEvent) -> list[Hint]:
+    """Return the hint in an event that ``event_of_alarm`` has made. Raises Malformed."""
+    return _hints(event.data) if event.type == EVENT_TYPE and isinstance(event.data, Mapping) else []
+
+
+def read_events(body: Mapping[str, Any]) -> list[CloudEvent] | None:
+    """Return the event in what was posted, None where it is no alarm. Raises InvalidInput."""
+    if not is_alarm(body):
+        return None
+    try:
+        return [event_of_alarm(body)]
+    except Malformed as error:
+        raise InvalidInput([Violation("/body", str(error))]) from None
+
+
+def _hints(traits: Mapping[str, Any]) -> list[Hint]:
     return hint_of_target(
         path=traits.get("target_metadata_path") or _path(traits),
         action=traits.get("target_action") or _method(traits.get("action")),

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-from funcatron.errors import FuncatronError, Unavailable
+from funcatron.errors import FuncatronError, SettingsError, Unavailable
+from funcatron.settings import Settings
 from funcatron_openstack.objects import Entry, ObjectVersion, entry_of, version_of
 
 if TYPE_CHECKING:
@@ -37,13 +38,16 @@ class _Access:
 
 
 class Container:
-    """A container of ``account`` (default: that of the cloud's project). Any thread may ask.
+    """A container of ``account`` (default: that of the cloud's project; default cloud: that of the settings).
+
+    Any thread may ask.
 
     Every method raises Unavailable where Swift or Keystone is out of reach, and Denied where they refuse.
     """
 
-    def __init__(self, name: str, *, cloud: str | None = None, account: str | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, *, cloud: str | None = None, account: str | None = None) -> None:
         self.name = name
+        self._settings = settings
         self._cloud = cloud
         self._account = account
         self._lock = threading.Lock()
@@ -96,32 +100,35 @@ class Container:
     def _access(self) -> _Access:
         with self._lock:
             if self._made is None:
-                self._made = _access(self._cloud, self._account)
+                self._made = _access(self._cloud, self._account, self._settings)
             return self._made
 
 
-def _access(cloud: str | None, account: str | None) -> _Access:
+def _access(cloud: str | None, account: str | None, settings: Settings) -> _Access:
     """Find the cloud's object store. Imported here: whoever does not watch Swift does without openstacksdk."""
     from keystoneauth1.exceptions import ClientException
-    from openstack.config import OpenStackConfig
-    from openstack.exceptions import ConfigException
+
+    from funcatron_openstack.credentials import Cloud, public_region
 
     try:
-        region = OpenStackConfig().get_one(cloud)
+        region = public_region(Cloud.of(settings, name=cloud), TIMEOUT)
         session = region.get_session()
         url = region.get_endpoint("object-store") or session.get_endpoint(
             service_type="object-store",
             interface=region.get_interface("object-store"),
             region_name=region.get_region_name("object-store"),
         )
-    except ConfigException as error:
-        raise Denied(f"clouds.yaml: {error}") from error
+        own = f"AUTH_{session.get_project_id()}"
+    except SettingsError as error:
+        raise Denied(str(error)) from error
     except ClientException as error:
         raise _refused(error) from error
     if not url:
-        raise Denied(f"the cloud {cloud or 'of OS_CLOUD'} has no object store in its catalog")
-    base, _, own = str(url).rstrip("/").rpartition("/")
-    return _Access(session, f"{base}/{quote(account or own)}", account or own)
+        raise Denied("the cloud has no object store in its catalog")
+    base, _, last = str(url).rstrip("/").rpartition("/")
+    if last == "v1":  # Ceph's: the account is that of the token
+        return _Access(session, f"{base}/{last}", own)
+    return _Access(session, f"{base}/{quote(account or last)}", account or last)
 
 
 def _refused(error: Exception) -> FuncatronError:

@@ -15,6 +15,8 @@ from funcatron_openstack.verdict import Action, KnownObject
 __all__ = ["Place", "deleted", "stored"]
 
 TYPE = "org.openstack.swift.object."
+PROJECT = "projectid"
+"""The extension attribute that says whose executions an event makes."""
 GENERATION = "generation"
 """The extension attribute that says how many functions stand between a person's upload and this one."""
 
@@ -25,6 +27,11 @@ class Place:
 
     account: str
     container: str
+
+    @property
+    def project_id(self) -> str:
+        """The project that the account is of: the account without the reseller's prefix."""
+        return self.account.partition("_")[2] or self.account
 
     @property
     def source(self) -> str:
@@ -66,7 +73,7 @@ def _event(
         datacontenttype="application/json",
         data={
             "account": place.account,
-            "project_id": place.account.partition("_")[2] or place.account,
+            "project_id": place.project_id,
             "container": place.container,
             "object": name,
             "action": action,
@@ -74,5 +81,5 @@ def _event(
             **data,
             **{key: value for key, value in who.items() if value is not None},
         },
-        extensions={GENERATION: generation} if generation else {},
+        extensions={PROJECT: place.project_id} | ({GENERATION: generation} if generation else {}),
     )

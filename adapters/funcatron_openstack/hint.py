@@ -30,3 +30,7 @@ class Hint:
     object: str | None = None
     transaction_id: str | None = None
     user_id: str | None = None
+
+    def is_about(self, account: str, container: str) -> bool:
+        """Whether this may concern a container."""
+        return self.container in (container, None) and self.account in (account, None)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from funcatron.errors import Unavailable
 from funcatron.ports import Publish
@@ -15,7 +15,6 @@ from funcatron_openstack.bus import Bus, Subscription
 from funcatron_openstack.container import Denied
 from funcatron_openstack.filter import ObjectFilter
 from funcatron_openstack.hint import Hint, Malformed
-from funcatron_openstack.objects import moment
 from funcatron_openstack.poll import Difference, look, take_stock
 from funcatron_openstack.sources import decode, read_hints
 from funcatron_openstack.watch import Watch
@@ -29,8 +28,6 @@ AT_A_TIME = 8
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 SHORTEST_PERIOD = 2.0
 """Seconds between two looks that were asked for: a listing costs Swift more than the request that makes us look."""
-SLACK = timedelta(seconds=1)
-"""Swift tells its time to the second."""
 
 Item = tuple[str, list[Hint], str | None]
 
@@ -97,11 +94,7 @@ class Listening:
             return []
         if not hints or not self._begin():
             return []
-        return [hint for hint in hints if self._is_here(hint)]
-
-    def _is_here(self, hint: Hint) -> bool:
-        here = self._watch.container
-        return hint.container in (here.name, None) and hint.account in (here.account, None)
+        return [hint for hint in hints if hint.is_about(self._watch.container.account, self._watch.container.name)]
 
     def _settle(self, items: Iterable[Item]) -> bool:
         submitted = [self._pool.submit(self._settle_one, item) for item in items]
@@ -163,8 +156,7 @@ class Listening:
     def _look_once(self) -> None:
         watch = self._watch
         if not self._begun.is_set():
-            skew = watch.container.clock() - datetime.now(UTC)
-            watch.since = watch.known.begin(moment(self._started_at + skew - SLACK))
+            watch.begin(self._started_at)
             self._begun.set()
         if not watch.known.complete:
             take_stock(watch.container, watch.known, self._wanted, watch.since)

@@ -1,6 +1,7 @@
 """Ceph's bucket notifications, as RGW sends them over AMQP and HTTP: the records of S3's event messages.
 
-Source: docs.ceph.com, radosgw/notifications; the structure is that of S3 event messages 2.1 and 2.2.
+Source: docs.ceph.com, radosgw/notifications; the structure is that of S3 event messages 2.1 and 2.2. As events they are
+named as the CloudEvents adapter for AWS S3 names them.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from funcatron.errors import InvalidInput, Violation
+from funcatron.event import CloudEvent
 from funcatron_openstack.hint import Hint, Malformed, Verb
 
-__all__ = ["read_records"]
+__all__ = ["read_events", "read_records"]
 
 _VERBS: tuple[tuple[str, Verb], ...] = (
     ("ObjectCreated:", "put"),
@@ -30,6 +33,30 @@ def read_records(message: Mapping[str, Any]) -> list[Hint]:
     if not isinstance(records, list):
         raise Malformed("Records is no list")
     return [hint for record in records for hint in _read(record)]
+
+
+def read_events(body: Mapping[str, Any]) -> list[CloudEvent] | None:
+    """Return the events in what was posted, None where it is no message with ``Records``. Raises InvalidInput."""
+    if "Records" not in body:
+        return None
+    try:
+        read_records(body)
+        return [_event(record) for record in body["Records"]]
+    except (Malformed, KeyError, TypeError) as error:
+        raise InvalidInput([Violation("/body", f"this is no message of a bucket notification: {error}")]) from None
+
+
+def _event(record: Mapping[str, Any]) -> CloudEvent:
+    answer, s3 = record["responseElements"], record["s3"]
+    return CloudEvent(
+        id=f"{answer['x-amz-request-id']}.{answer['x-amz-id-2']}",
+        source=f"{record['eventSource']}.{record['awsRegion']}.{s3['bucket']['name']}",
+        type=f"com.amazonaws.s3.{record['eventName'].removeprefix('s3:')}",
+        subject=s3["object"]["key"],
+        time=record["eventTime"],
+        datacontenttype="application/json",
+        data={"Records": [record]},
+    )
 
 
 def _read(record: Any) -> Iterator[Hint]:

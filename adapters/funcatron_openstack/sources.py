@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from funcatron_openstack.aodh import is_alarm, read_alarm
+from funcatron.event import CloudEvent
+from funcatron_openstack.aodh import is_alarm, read_alarm, read_event
 from funcatron_openstack.hint import Hint, Malformed
 from funcatron_openstack.notifications import read_notification
 from funcatron_openstack.rgw import read_records
 
-__all__ = ["decode", "read_hints"]
+__all__ = ["decode", "hints_of_event", "read_hints"]
 
 
 def decode(body: bytes | str) -> Any:
@@ -31,3 +32,13 @@ def read_hints(message: Any) -> list[Hint]:
         if is_alarm(message):
             return read_alarm(message)
     return read_notification(message)
+
+
+def hints_of_event(event: CloudEvent) -> list[Hint]:
+    """Return the hints in an event that was posted: Ceph's records or Aodh's alarm; none in any other."""
+    try:
+        if isinstance(event.data, Mapping) and "Records" in event.data:
+            return read_records(event.data)
+        return read_event(event)
+    except Malformed:
+        return []

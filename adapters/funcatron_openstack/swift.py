@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,14 +16,17 @@ from typing import Any
 
 import msgspec
 
+from funcatron.errors import Unavailable
+from funcatron.event import CloudEvent
 from funcatron.ports import Publish
 from funcatron.settings import Settings
 from funcatron_openstack.bus import Subscription
-from funcatron_openstack.container import Container
+from funcatron_openstack.container import Container, Denied
 from funcatron_openstack.filter import ObjectFilter
 from funcatron_openstack.known import KnownObjects
 from funcatron_openstack.listening import Listening
 from funcatron_openstack.rate import Rate
+from funcatron_openstack.sources import hints_of_event
 from funcatron_openstack.watch import Watch
 
 __all__ = ["SwiftTrigger"]
@@ -47,7 +51,9 @@ class SwiftTrigger:
         self._cloud: str | None = settings.get("cloud") or config.cloud
         self._folder = Path(config.data_dir).resolve()
         self._told = threading.Event()
-        self._container = Container(str(settings["container"]), cloud=self._cloud, account=settings.get("account"))
+        self._container = Container(
+            str(settings["container"]), config, cloud=self._cloud, account=settings.get("account")
+        )
         self._known = KnownObjects(self._folder, self._key)
         self._watch = Watch(
             function, self._container, self._known, self._actions, Rate(settings.get("rate", RATE)),
@@ -92,6 +98,21 @@ class SwiftTrigger:
             if any(texts):
                 parts.append(f"{word} {', '.join(texts)}")
         return " ".join(parts)
+
+    def receive(self, event: CloudEvent) -> Sequence[CloudEvent]:
+        """See funcatron.ports.Receiver: what Ceph and Aodh post. Nothing is kept of it until the look finds it, too."""
+        hints = [hint for hint in hints_of_event(event) if hint.container == self._container.name]
+        named = [(hint.object, hint) for hint in hints if hint.object is not None and self._wanted.wants(hint.object)]
+        if not named:
+            return []
+        try:
+            if not self._watch.since:
+                self._watch.begin(datetime.now(UTC))
+            account = self._container.account
+            found = [self._watch.peek(name, hint) for name, hint in named if hint.account in (account, None)]
+        except Denied as error:
+            raise Unavailable(str(error)) from error
+        return [event for event in found if event is not None]
 
     def start(self, publish: Publish) -> None:
         """See funcatron.ports.Trigger."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
-from funcatron.errors import Problem
+from funcatron.errors import Problem, Unavailable
 from funcatron.event import CloudEvent
 from funcatron.ports import Publish
 from funcatron_openstack.container import Container
@@ -15,7 +16,7 @@ from funcatron_openstack.events import Place, deleted, stored
 from funcatron_openstack.hint import Hint
 from funcatron_openstack.known import KnownObjects
 from funcatron_openstack.marks import LIMIT, Mark, mark_of_delete, mark_of_version
-from funcatron_openstack.objects import ObjectVersion, is_folder
+from funcatron_openstack.objects import ObjectVersion, is_folder, moment
 from funcatron_openstack.rate import Rate
 from funcatron_openstack.verdict import Action, KnownObject, verdict
 
@@ -24,6 +25,8 @@ __all__ = ["Watch"]
 logger = logging.getLogger("funcatron.swift")
 
 STRIPES = 64
+SLACK = timedelta(seconds=1)
+"""Swift tells its time to the second."""
 
 
 class Watch:
@@ -52,6 +55,20 @@ class Watch:
         self._wait = wait
         self._tell = tell
         self._locks = [threading.Lock() for _ in range(STRIPES)]
+
+    def begin(self, at: datetime) -> None:
+        """Settle what is new: what has come after ``at``, or after this watch first began. Raises as ``settle``."""
+        skew = self.container.clock() - datetime.now(UTC)
+        self.since = self.known.begin(moment(at + skew - SLACK))
+
+    def peek(self, name: str, hint: Hint) -> CloudEvent | None:
+        """Return the event of an object, if there is one, and keep nothing. Raises as ``settle``."""
+        if (pause := self._rate.reserve()) and self._wait(pause):
+            raise Unavailable("this process ends")
+        version, before = self.container.head(name), self.known.get(name)
+        event, reason = self._event(version, before, verdict(before, version, [hint.verb], self.since), hint)
+        self._tell(f"{hint.verb} {self.container.name}/{name}: {reason}")
+        return event
 
     def settle(self, name: str, hints: Sequence[Hint], publish: Publish, listed: str | None = None) -> bool:
         """Ask for one object and publish what has happened to it; returns whether it came to that before the end.

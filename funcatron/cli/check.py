@@ -16,6 +16,7 @@ from funcatron.errors import Mistake, SpecError
 if TYPE_CHECKING:
     from funcatron.http.plan.refusal import Refusal
     from funcatron.registry import Function
+    from funcatron.triggers import BoundTrigger
 
 
 @click.command("check")
@@ -27,8 +28,9 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
 
     Each is shown with its file, line and JSON Pointer. Exit code 1 where there is any; warnings do not count.
     """
-    mistakes, functions = examine(specs, given)
+    mistakes, functions, triggers = examine(specs, given)
     warnings = [line for function in functions for line in warnings_of(function)]
+    warnings += [line for bound in triggers for line in warnings_of_trigger(bound)]
     planned, refused = plans_of(functions)
     if as_json:
         told = {"mistakes": [_as_json(mistake) for mistake in mistakes], "warnings": warnings}
@@ -45,14 +47,15 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
     return int(bool(mistakes))
 
 
-def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[Function]]:
-    """Return the mistakes, or the functions if there are none."""
+def examine(specs: Sequence[str], given: Mapping[str, Any]) -> tuple[list[Mistake], list[Function], list[BoundTrigger]]:
+    """Return the mistakes, or the functions and their triggers if there are none."""
     from funcatron.cli.application import application
 
     try:
-        return [], list(application(specs, given).registry)
+        app = application(specs, given)
+        return [], list(app.registry), app.triggers
     except SpecError as error:
-        return list(error.mistakes), []
+        return list(error.mistakes), [], []
 
 
 def plans_of(functions: Sequence[Function]) -> tuple[int, list[Refusal]]:
@@ -78,6 +81,13 @@ def warnings_of(function: Function) -> Iterator[str]:
             )
     if function.extension.mode == "async" and operation.route is not None and operation.reply(202) is None:
         yield str(where(f"{function.name} is answered with 202, and the document does not say so"))
+
+
+def warnings_of_trigger(bound: BoundTrigger) -> Iterator[str]:
+    """Yield what a trigger says of itself that may surprise."""
+    operation = bound.function.operation
+    for said in bound.warnings():
+        yield str(operation.document.mistake(bound.pointer, said))
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

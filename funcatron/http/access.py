@@ -1,11 +1,13 @@
 """Who may use the control API: the operator, the caller of an execution, and on loopback everybody.
 
-The operator shows the control token. An execution without a principal belongs to whoever knows its id, which cannot be
-guessed; one with a principal to whoever shows the credential of that principal, checked by the function's own security.
+The operator shows the control token. An execution of nobody and of no project belongs to whoever knows its id, which
+cannot be guessed; one with a principal to whoever shows the credential of that principal, checked by the function's own
+security. What the token of a project opens is in ``http.projects``.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,14 +28,14 @@ from funcatron.importing import defined_schemes
 from funcatron.registry import Function
 from funcatron.settings import Settings
 
-__all__ = ["CallerCheck", "OperatorToken", "refuse_public"]
+__all__ = ["CallerCheck", "OperatorToken", "is_nobodys", "refuse_public"]
 
 OPERATOR = {"sub": "operator"}
 
 
 def refuse_public(host: str, settings: Settings) -> None:
-    """Raise SettingsError where a server would listen beyond loopback without a control token."""
-    if settings.control_token is None and not _is_loopback(host):
+    """Raise SettingsError where a server would listen beyond loopback and ask nobody who they are."""
+    if settings.control_token is None and not settings.control_keystone and not _is_loopback(host):
         raise SettingsError(
             f"{host} can be reached from other machines: set FUNCATRON_CONTROL_TOKEN to protect the control API "
             "at /_funcatron, or listen on 127.0.0.1"
@@ -55,6 +57,7 @@ class OperatorToken:
 
     def __init__(self, settings: Settings) -> None:
         self._token = settings.control_token
+        self._open = settings.control_token is None and not settings.control_keystone
 
     def __call__(self) -> OperatorToken:
         """Return the handler itself: it keeps nothing of a request."""
@@ -66,16 +69,32 @@ class OperatorToken:
 
     def verify(self, request: ConnexionRequest) -> Any:
         """Return the token info of the operator, or connexion's NO_VALUE; raises for a token that is wrong."""
-        if self._token is None:
+        if self._open:
             if _is_local(request.scope):
                 return OPERATOR
             raise Forbidden("no control token is set: only clients on this machine may do this")
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if not given or kind.lower() != "bearer":
+        if self._token is not None and kind.lower() == "basic" and self._is(_password(given)):
+            return OPERATOR
+        if self._token is None or not given or kind.lower() != "bearer":
             return NO_VALUE
-        if hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token.encode()):
+        if self._is(given.strip()):
             return OPERATOR
         raise OAuthProblem("the control token is wrong")
+
+    def _is(self, given: str) -> bool:
+        token = self._token or ""
+        return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
+
+
+def _password(given: str) -> str:
+    """Return the password of basic authentication: it may stand in a URL, and who posts events (Ceph, Aodh) may have no
+    other place for the token.
+    """
+    try:
+        return base64.b64decode(given, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _is_local(scope: Scope) -> bool:
@@ -87,6 +106,11 @@ def _is_local(scope: Scope) -> bool:
         return True
 
 
+def is_nobodys(execution: Execution) -> bool:
+    """Whether an execution belongs to whoever knows its id."""
+    return execution.principal is None and execution.project_id is None
+
+
 class CallerCheck:
     """Decides who may see an execution; the verifiers of functions are made once each."""
 
@@ -95,18 +119,21 @@ class CallerCheck:
         self._verifiers: dict[str, Callable[[ConnexionRequest], Awaitable[None]]] = {}
 
     async def admit(self, call: Call, execution: Execution) -> None:
-        """Return if the caller may see this execution; raises Problem 401 or 403."""
-        if call.extras.get("token_info") or execution.principal is None:
+        """Return if the caller, who showed nothing to the control API, may see this execution.
+
+        Raises Problem 401, 403, and what the function's security raises.
+        """
+        if is_nobodys(execution):
             return
         function = self._functions.get(execution.function)
-        if function is None or not function.operation.security:
+        if function is None or not function.operation.security or execution.principal is None:
             raise Problem(403, detail="this execution belongs to another caller")
         request = ConnexionRequest({**call.scope, "extensions": {}})
         try:
             await self._verifier(function)(request)
         except HTTPException as error:
             asked = challenges(function.operation) if error.status_code == 401 else None
-            headers = {"WWW-Authenticate": asked} if asked else {}
+            headers = {**(error.headers or {}), **({"WWW-Authenticate": asked} if asked else {})}
             raise Problem(error.status_code, detail=error.detail, headers=headers) from None
         principal = principal_of(request.context)
         owner = (execution.principal.get("id"), execution.principal.get("project_id"))

@@ -15,12 +15,13 @@ import msgspec
 
 from funcatron.errors import InvalidInput, Problem, TransitionError, Unavailable, UnknownFunction, Violation
 from funcatron.execution import Execution, rfc3339
-from funcatron.http.access import CallerCheck
+from funcatron.http.access import CallerCheck, is_nobodys
 from funcatron.http.call import Call
 from funcatron.http.events import read_events
 from funcatron.http.later import accepted, show
 from funcatron.http.metrics import CONTENT_TYPE, Metrics
 from funcatron.http.prefer import MAX_WAIT
+from funcatron.http.projects import reach_of
 from funcatron.http.waiting import result_of, wait_for_end
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionQuery
@@ -77,19 +78,27 @@ class ControlHandlers:
         since: str | None = None,
         until: str | None = None,
         marker: str | None = None,
+        project_id: str | None = None,
+        all_projects: bool = False,
     ) -> Any:
         """One page of records, newest first."""
+        reach = reach_of(_call(context_), all_projects=all_projects)
+        if reach is None:  # the document asks for a credential
+            raise Problem(401)
         query = ExecutionQuery(
             function=function,
             state=state,
             trigger=trigger,
             since=_seconds("/query/since", since),
             until=_seconds("/query/until", until),
+            project_id=reach.narrowed(project_id),
             limit=limit,
             marker=marker,
         )
-        if marker is not None and await self._ask(self._funcatron.store.get, marker) is None:
-            raise InvalidInput([Violation("/query/marker", "is no marker that was answered as next")])
+        if marker is not None:
+            last = await self._ask(self._funcatron.store.get, marker)
+            if last is None or not reach.covers(last):
+                raise InvalidInput([Violation("/query/marker", "is no marker that was answered as next")])
         page, after = await self._ask(self._funcatron.store.list, query)
         root = _call(context_).root_path
         return {"executions": [show(self._funcatron, execution, root) for execution in page], "next": after}
@@ -107,16 +116,16 @@ class ControlHandlers:
             return show(self._funcatron, execution, call.root_path), 200
         return accepted(self._funcatron, execution, call.root_path, {})
 
-    async def get_execution(self, id: str, context_: Any) -> Any:  # noqa: A002 - the parameter's name
+    async def get_execution(self, id: str, context_: Any, all_projects: bool = False) -> Any:  # noqa: A002 - its name
         """One record, with its history."""
-        execution = await self._find(id, context_)
+        execution = await self._find(id, context_, all_projects)
         history = await self._ask(self._funcatron.store.attempts, execution.id)
         return show(self._funcatron, execution, _call(context_).root_path, history)
 
-    async def get_result(self, id: str, context_: Any) -> Result:  # noqa: A002
+    async def get_result(self, id: str, context_: Any, all_projects: bool = False) -> Result:  # noqa: A002
         """The handler's own answer, or 202."""
         call = _call(context_)
-        execution = await self._find(id, context_)
+        execution = await self._find(id, context_, all_projects)
         if call.preferences.wait is not None:
             execution = await wait_for_end(self._funcatron.store, execution, call.preferences.wait, call.receive)
         state = {"X-Funcatron-State": execution.state}
@@ -125,9 +134,9 @@ class ControlHandlers:
         result = result_of(execution)
         return msgspec.structs.replace(result, headers={**result.headers, **state})
 
-    async def get_logs(self, id: str, context_: Any) -> Any:  # noqa: A002
+    async def get_logs(self, id: str, context_: Any, all_projects: bool = False) -> Any:  # noqa: A002
         """What was logged while it ran."""
-        execution = await self._find(id, context_)
+        execution = await self._find(id, context_, all_projects)
         lines = await self._ask(self._funcatron.store.logs, execution.id)
         return {
             "logs": [
@@ -142,15 +151,16 @@ class ControlHandlers:
             ]
         }
 
-    async def cancel_execution(self, id: str, context_: Any) -> Any:  # noqa: A002
+    async def cancel_execution(self, id: str, context_: Any, all_projects: bool = False) -> Any:  # noqa: A002
         """Move to cancelled, and ask its worker to stop."""
-        await self._find(id, context_)
+        await self._find(id, context_, all_projects, to_change=True)
         cancelled = await self._change(self._funcatron.store.cancel, id)
         await self._ask(self._funcatron.dispatcher.withdraw, id)
         return show(self._funcatron, cancelled, _call(context_).root_path)
 
-    async def redrive_execution(self, id: str, context_: Any) -> Result:  # noqa: A002
+    async def redrive_execution(self, id: str, context_: Any, all_projects: bool = False) -> Result:  # noqa: A002
         """Move back to queued, and publish."""
+        await self._find(id, context_, all_projects, to_change=True)
         redriven = await self._change(self._funcatron.store.redrive, id)
         try:
             await self._ask(self._funcatron.dispatcher.republish, [redriven])
@@ -196,11 +206,19 @@ class ControlHandlers:
 
     # What they share
 
-    async def _find(self, execution_id: str, context: Any) -> Execution:
+    async def _find(self, execution_id: str, context: Any, all_projects: bool, *, to_change: bool = False) -> Execution:
+        """Return an execution that the caller may see, or change; raises Problem 401, 403, or 404."""
+        call = _call(context)
+        reach = reach_of(call, all_projects=all_projects)
         found: Execution | None = await self._ask(self._funcatron.store.get, execution_id)
         if found is None:
             raise _unknown(execution_id)
-        await self._callers.admit(_call(context), found)
+        if reach is None:
+            await self._callers.admit(call, found)
+        elif not reach.covers(found) and not is_nobodys(found):
+            raise _unknown(execution_id)
+        elif to_change and not reach.changes:
+            raise Problem(403, detail="this needs the role member")
         return found
 
     async def _change(self, change: Callable[[str], Execution | None], execution_id: str) -> Execution:

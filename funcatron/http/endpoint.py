@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
@@ -28,7 +29,7 @@ CONTEXT = "connexion_context"
 
 
 class FunctionEndpoint:
-    """Serves one function over HTTP; everything that the operation decides is compiled at start.
+    """Serves one function over HTTP; what the operation decides is compiled once.
 
     ``now`` invokes it, ``later`` dispatches it; without ``later`` it is always called now, and so is one with
     parameters that carry credentials, which may not be kept: a client's preference need not be followed (RFC 7240).
@@ -36,10 +37,15 @@ class FunctionEndpoint:
 
     def __init__(self, function: Function, *, max_body: int, now: Answer, later: Answer | None) -> None:
         self.function = function
-        self.decoder = RequestDecoder(function, max_body)
+        self._max_body = max_body
         self._credentials = credential_names(function.operation, "header")
         self._now = now
         self._later = None if function.operation.secrets else later
+
+    @cached_property
+    def _decoder(self) -> RequestDecoder:
+        """What decodes its requests, made at the first one."""
+        return RequestDecoder(self.function, self._max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -47,7 +53,7 @@ class FunctionEndpoint:
         headers = header_map(scope)
         decoded = Decoded()
         try:
-            decoded = await self.decoder.decode(scope, receive, headers)
+            decoded = await self._decoder.decode(scope, receive, headers)
             result = await self._answer(self._call(call_id, decoded, headers, scope, receive))
         except ClientDisconnect:
             return
@@ -63,29 +69,17 @@ class FunctionEndpoint:
             return await self._later(call)
         return await self._now(call)
 
-    @property
-    def may_be_later(self) -> bool:
-        """Whether a client's preference to be answered later is followed."""
-        return self._later is not None
-
-    def public_headers(self, scope: Scope) -> dict[str, str]:
-        """Return a request's headers by name in lower case, without credentials and cookies."""
-        return self._public(header_map(scope))
-
-    def _public(self, headers: Mapping[str, str]) -> dict[str, str]:
-        public = public_headers(headers)
-        for name in self._credentials:
-            public.pop(name, None)
-        return public
-
     def _call(self, call_id: str, decoded: Decoded, headers: Mapping[str, str], scope: Scope, receive: Receive) -> Call:
         context: dict[str, Any] = scope["extensions"].get(CONTEXT, {})
         extras: dict[str, Any] = {name: context[name] for name in ("user", "token_info") if name in context}
+        public = public_headers(headers)
+        for name in self._credentials:
+            public.pop(name, None)
         return Call(
             id=call_id,
             function=self.function,
             arguments=_check(self.function, decoded),
-            headers=self._public(headers),
+            headers=public,
             preferences=parse_prefer(headers.get("prefer")),
             principal=principal_of(context),
             extras={**extras, "context_": context},

@@ -1,4 +1,4 @@
-"""CloudEvents over HTTP: binary, structured and batch mode.
+"""CloudEvents over HTTP: binary, structured and batch mode, and what others post that is none but tells of some.
 
 Source: CloudEvents 1.0.2, HTTP protocol binding (section 3) and JSON event format (sections 3 and 4).
 """
@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from funcatron import plugins
 from funcatron.errors import InvalidInput, Violation
 from funcatron.event import BATCH, STRUCTURED, CloudEvent
 
 __all__ = ["read_events"]
 
+PLUGINS = "funcatron.events"
 _PREFIX = "ce-"
 _REQUIRED = ("specversion", "id", "source", "type")
 HINT = f"send ce- headers, or one event as {STRUCTURED}, or several as {BATCH}"
@@ -21,6 +23,9 @@ HINT = f"send ce- headers, or one event as {STRUCTURED}, or several as {BATCH}"
 
 def read_events(headers: Mapping[str, str], body: Any) -> list[CloudEvent]:
     """Return the events of a request; ``headers`` in lower case, ``body`` decoded by its Content-Type.
+
+    A body without any CloudEvents header may be of a form that a plugin reads: an entry point of ``funcatron.events``,
+    a function that returns the events in a JSON object, or None where it is of another form.
 
     Raises InvalidInput that names every violation of every event.
     """
@@ -30,6 +35,11 @@ def read_events(headers: Mapping[str, str], body: Any) -> list[CloudEvent]:
         return _read([("/body", body)])
     if bare == BATCH:
         return _read([(f"/body/{index}", item) for index, item in enumerate(body)])
+    if isinstance(body, Mapping) and not any(name.startswith(_PREFIX) for name in headers):
+        for name in plugins.names(PLUGINS):
+            found: list[CloudEvent] | None = plugins.load(PLUGINS, name)(body)
+            if found is not None:
+                return found
     return [_binary(headers, body, content_type)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
@@ -146,11 +147,16 @@ def _untyped(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 def allowed_methods(functions: Mapping[str, Function]) -> Callable[[str], Collection[str]]:
     """Return what tells the methods that a path has: what the Allow header of a 405 is made of."""
-    table = Trie[str]()
-    for function in functions.values():
-        if function.operation.route is not None:
-            table.add(function.operation.method, _template(function), function.name)
-    return table.methods
+
+    @cache
+    def table() -> Trie[str]:
+        made = Trie[str]()
+        for function in functions.values():
+            if function.operation.route is not None:
+                made.add(function.operation.method, _template(function), function.name)
+        return made
+
+    return lambda path: table().methods(path)
 
 
 def _template(function: Function) -> str:

@@ -67,6 +67,8 @@ def _words(value: Any) -> list[str]:
 
 def _schemes(operation: Operation) -> list[Mapping[str, Any]]:
     """Return the Security Scheme Objects that an operation's requirements name."""
+    if not operation.security:
+        return []
     defined = defined_schemes(operation.document)
     names = dict.fromkeys(name for requirement in operation.security for name in requirement)
     return [defined[name] for name in names if name in defined]

@@ -9,14 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema_rs
-
 from funcatron.spec import extension
+from funcatron.spec.compiling import compile_schema
 from funcatron.spec.explain import Finding, findings
-from funcatron.spec.json_schema import lower
 from funcatron.spec.openapi3 import server_path
-from funcatron.spec.operations import WEBHOOKS
-from funcatron.spec.patterns import KEYWORDS, is_pattern
+from funcatron.spec.patterns import is_pattern
 from funcatron.spec.pointer import Parts, find, split_fragment
 from funcatron.spec.references import Bundle, follow
 from funcatron.spec.structure import walk
@@ -42,7 +39,7 @@ class Survey:
         self.dialect = bundle.dialect
         self.path_items = [
             (section, path, self._fields((section, path), item))
-            for section in ("paths", WEBHOOKS)
+            for section in ("paths", *self.dialect.webhooks)
             if isinstance(self.tree.get(section), dict)
             for path, item in self.tree[section].items()
             if not path.startswith("x-")
@@ -191,14 +188,18 @@ def _schemas(survey: Survey) -> Iterator[Finding]:
             pattern = node.get("pattern")
             if isinstance(pattern, str) and not is_pattern(pattern):
                 yield Finding((*place, "pattern"), f"{pattern!r} is not a regular expression")
-            elif "default" in node:
+            elif "default" in node and not survey.dialect.json_schema:
                 yield from _default(survey, node, place)
+            elif kind == "parameter" and survey.dialect.json_schema:
+                # JSON Schema's default binds nobody; a parameter's is given to handlers.
+                schema = node.get("schema")
+                if isinstance(schema, dict) and "default" in schema:
+                    yield from _default(survey, schema, (*place, "schema"))
 
 
 def _default(survey: Survey, node: Mapping[str, Any], place: Parts) -> Iterator[Finding]:
     try:
-        schema = lower(node, survey.resolve, direction="request")
-        validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True, keywords=KEYWORDS)
+        schema, validator = compile_schema(survey.version, node, survey.resolve, direction="request")
     except (ValueError, TypeError, AttributeError):
         return  # malformed, which is reported as such
     for finding in findings(validator.iter_errors(node["default"]), schema, node["default"]):

@@ -59,7 +59,7 @@ class Document:
 def load(source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None) -> Document:
     """Read a document from a path (YAML or JSON), a file: or http(s): URL, or a dict, which is not changed.
 
-    OpenAPI 2.0 and 3.0 are read. A file whose content is in the ``cache`` is not parsed and checked again. Raises
+    OpenAPI 2.0, 3.0 and 3.1 are read. A file whose content is in the ``cache`` is not parsed and checked again. Raises
     SpecError that lists every mistake, each with file, line and JSON Pointer.
     """
     document, mistakes = examine(source, cache)
@@ -104,7 +104,7 @@ def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[tuple[Mistak
 
 
 def _version(root: Source) -> tuple[int, int]:
-    """Return (2, 0) or (3, 0) as the document says. Raises SpecError for others, and for what is no document."""
+    """Return (2, 0), (3, 0) or (3, 1) as the document says. Raises SpecError for others and for what is none."""
     if not isinstance(root.tree, dict):
         raise SpecError([root.mistake((), "not an OpenAPI document: it must be an object")])
     given = {key: root.tree[key] for key in ("swagger", "openapi") if key in root.tree}
@@ -117,5 +117,5 @@ def _version(root: Source) -> tuple[int, int]:
         version = int(numbers[0]), int(numbers[1])
         if version in DIALECTS and (version < (3, 0)) == (key == "swagger"):
             return version
-    known = " and ".join(dialect.name for dialect in DIALECTS.values())
-    raise SpecError([root.mistake((key,), f"version {value!r} is not supported yet; {known} are")])
+    *others, last = ("{}.{}".format(*known) for known in DIALECTS)
+    raise SpecError([root.mistake((key,), f"version {value!r} is not supported; {', '.join(others)} and {last} are")])

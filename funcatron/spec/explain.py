@@ -52,9 +52,13 @@ class _Explainer:
         match error.kind:
             case Kind.AnyOf(context=context) | Kind.OneOfNotValid(context=context):
                 yield from self._alternatives(path, list(_flat(context, path)))
-            case Kind.AdditionalProperties(unexpected=names):
+            case Kind.AdditionalProperties(unexpected=names) | Kind.UnevaluatedProperties(unexpected=names):
                 for name in names:
                     yield Finding((*path, name), f"is not a known property{_hint(name, self._parent(error))}")
+            case Kind.PropertyNames(error=inner):
+                yield Finding((*path, str(inner.instance)), f"must not have this name: {_name_rule(inner)}")
+            case Kind.Contains():
+                yield Finding(path, f"must contain {_number_of(self._parent(error))} of the items that are asked for")
             case Kind.Required(property=name):
                 yield Finding((*path, name), "is required")
             case Kind.Not(schema=schema):
@@ -183,6 +187,18 @@ def _measured(kind: Kind, found: Any) -> str:
     return shown(found)
 
 
+def _name_rule(error: ValidationError) -> str:
+    demanded = demand(error.kind)
+    return f"names must {demanded}" if demanded else error.message
+
+
+def _number_of(schema: Any) -> str:
+    """Return how many items must fit ``contains`` (JSON Schema 2020-12, validation section 6.4)."""
+    least = schema.get("minContains", 1) if isinstance(schema, Mapping) else 1
+    most = schema.get("maxContains") if isinstance(schema, Mapping) else None
+    return f"at least {least}" if most is None else f"{least} to {most}"
+
+
 def _denial(parent: Any, schema: Any) -> str:
     for place in (schema, parent):
         if isinstance(place, Mapping) and isinstance(place.get("description"), str):
@@ -206,7 +222,8 @@ def _hint(name: str, schema: Any) -> str:
 def _at(value: Any, path: Path) -> Any:
     for step in path:
         try:
-            value = value[step]
+            # The way to the member "200" of an object says 200, as that to an item of an array does.
+            value = value[str(step) if isinstance(value, Mapping) else step]
         except (LookupError, TypeError):
             return None
     return value

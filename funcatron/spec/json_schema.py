@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from funcatron.spec.patterns import BYTE, PYTHON_PATTERN, UUID, is_ecma
 
-__all__ = ["STAND_INS", "Direction", "lower"]
+__all__ = ["FORMATS", "NEVER", "STAND_INS", "Direction", "Resolve", "lower"]
 
 Direction: TypeAlias = Literal["request", "response"]
 Resolve: TypeAlias = Callable[[str], Any]
@@ -29,13 +29,13 @@ _COPIED = (
     "minItems", "uniqueItems", "maxProperties", "minProperties",
 )  # fmt: skip
 _NATIVE_FORMATS = frozenset({"date", "date-time", "email", "hostname", "ipv4", "ipv6", "uri", "password"})
-_FORMATS: Mapping[str, Mapping[str, Any]] = {
+FORMATS: Mapping[str, Mapping[str, Any]] = {
     "uuid": {"pattern": UUID},
     "byte": {"pattern": BYTE},
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-_NEVER = {"not": {}, "description": "is write-only and must not be in a response"}
+NEVER = {"not": {}, "description": "is write-only and must not be in a response"}
 
 
 def lower(schema: Mapping[str, Any], resolve: Resolve, *, direction: Direction, files: bool = False) -> dict[str, Any]:
@@ -128,14 +128,14 @@ class _Lowering:
             lowered["pattern" if is_ecma(pattern) else PYTHON_PATTERN] = pattern
         if form in _NATIVE_FORMATS:
             lowered["format"] = form
-        elif isinstance(form, str) and form in _FORMATS:
-            lowered.setdefault("allOf", []).append(dict(_FORMATS[form]))
+        elif isinstance(form, str) and form in FORMATS:
+            lowered.setdefault("allOf", []).append(dict(FORMATS[form]))
 
     def _object(self, schema: Mapping[str, Any], lowered: dict[str, Any], waived: frozenset[str]) -> None:
         properties = schema.get("properties")
         if isinstance(properties, Mapping):
             lowered["properties"] = {
-                name: dict(_NEVER)
+                name: dict(NEVER)
                 if self._direction == "response" and self._is_one_sided(child)
                 else self.schema(child, frozenset())
                 for name, child in properties.items()

@@ -84,7 +84,8 @@ def _reader() -> str:
     digest = hashlib.sha256(sys.version.encode())
     for package in ("connexion", "jsonschema-rs"):  # whose schemas and validators check
         digest.update(version(package).encode())
-    digest.update((files("funcatron_openapi") / "x-funcatron.schema.json").read_bytes())
+    for name in ("x-funcatron.schema.json", "oas-3.1.schema.json"):
+        digest.update((files("funcatron_openapi") / name).read_bytes())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()

@@ -124,4 +124,6 @@ def _scheme(scheme: Mapping[str, Any]) -> dict[str, Any]:
         lowered |= {"type": "http", "scheme": "basic"}
     elif scheme["type"] == "oauth2":
         lowered["flows"] = {}
+    elif scheme["type"] == "mutualTLS":  # who ends TLS knows of certificates; nobody here can accept one
+        lowered |= {"type": "http", "scheme": "mutual"}
     return lowered

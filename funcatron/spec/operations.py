@@ -1,4 +1,4 @@
-"""The operations of a document: those with a route (``paths``) and those without (``x-webhooks``)."""
+"""The operations of a document: those with a route (``paths``) and those without (``webhooks``, ``x-webhooks``)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from funcatron.spec.swagger2 import Swagger2
 if TYPE_CHECKING:
     from funcatron.spec.document import Document
 
-__all__ = ["READERS", "WEBHOOKS", "operations"]
+__all__ = ["READERS", "operations"]
 
-READERS: Mapping[tuple[int, int], type[Reading]] = {(2, 0): Swagger2, (3, 0): OpenAPI3}
+READERS: Mapping[tuple[int, int], type[Reading]] = {(2, 0): Swagger2, (3, 0): OpenAPI3, (3, 1): OpenAPI3}
 
-WEBHOOKS = "x-webhooks"
 _CONTROLLERS = ("x-openapi-router-controller", "x-swagger-router-controller")
 
 Fields = dict[str, tuple[Parts, Any]]
@@ -31,7 +30,7 @@ def operations(document: Document, reading: Reading, dialect: Dialect) -> tuple[
     """Return the operations of a valid document in its order, the webhooks last."""
     found = [
         (path, method, fields, section == "paths")
-        for section in ("paths", WEBHOOKS)
+        for section in ("paths", *dialect.webhooks)
         for path, fields in _path_items(reading, section)
         for method in fields
         if method in dialect.methods

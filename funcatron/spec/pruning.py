@@ -25,9 +25,9 @@ def _cut(tree: dict[str, Any], place: tuple[str, ...]) -> bool:
     if EXTENSION in place:
         return _remove(tree, place[: place.index(EXTENSION) + 1])
     match place:
-        case (("paths" | "x-webhooks"), _, method, *_) if method != "parameters":
+        case (("paths" | "webhooks" | "x-webhooks"), _, method, *_) if method != "parameters":
             return _remove(tree, place[:3])
-        case (("paths" | "x-webhooks"), _, *_):
+        case (("paths" | "webhooks" | "x-webhooks"), _, *_):
             return _remove(tree, place[:2])
         case (part, *_) if part in MENDABLE:
             tree.pop(part, None)

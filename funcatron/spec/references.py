@@ -3,12 +3,15 @@
 Nothing is dereferenced, so recursion survives: what another file holds is copied once to the place where its kind is
 kept (``components/schemas``, ``definitions``, ...) and the references point there. Where a copy came from is
 remembered, so that a mistake in it is reported in its own file.
+
+In 3.1 what stands beside a schema's ``$ref`` counts; such a reference is moved into an ``allOf``, which means the same,
+so that whoever follows references loses nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from copy import deepcopy
 from itertools import chain, count
 from pathlib import PurePosixPath
@@ -16,11 +19,17 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from funcatron.errors import Mistake, SpecError
+from funcatron.spec.identifiers import Identifiers, absolute
 from funcatron.spec.pointer import Parts, find, join, split_fragment
 from funcatron.spec.source import Source, read_uri
 from funcatron.spec.structure import Dialect, walk
 
 __all__ = ["Bundle", "follow"]
+
+_METASCHEMAS = "https://json-schema.org/draft/"  # validators know these; they are referred to as they are
+_ANNOTATIONS = frozenset(
+    {"$comment", "deprecated", "description", "example", "examples", "externalDocs", "summary", "title"}
+)
 
 
 class Bundle:
@@ -44,6 +53,7 @@ class Bundle:
         self.strays: list[tuple[str, Parts]] = []
         self._unread: set[str] = set()
         self._copies: dict[tuple[str, Parts, str], Parts] = {}
+        self._identifiers: dict[str, Identifiers] = {}
         self.origins: dict[Parts, tuple[Source, Parts]] = {}
 
     @classmethod
@@ -74,7 +84,7 @@ class Bundle:
 
     def complete(self) -> None:
         """Bring in all that is referenced, then check that every reference leads somewhere."""
-        references: list[tuple[dict[str, Any], Parts, str]] = []
+        references: list[tuple[str, dict[str, Any], Parts, str]] = []
         seen: set[tuple[str, Parts]] = set()
         waiting: list[tuple[str, Parts]] = [("document", ())]
         while waiting:
@@ -87,38 +97,84 @@ class Bundle:
                 if (kind, place) in seen:
                     continue
                 seen.add((kind, place))
-                if isinstance(node.get("$ref"), str) and kind in self.dialect.homes:
-                    written = node["$ref"]
-                    target = self._localise(kind, node, place)
+                if "#/" in str(node.get("$dynamicRef")) and "$ref" not in node:  # 2020-12 core, section 8.2.3.2
+                    node["$ref"] = node.pop("$dynamicRef")
+                for key in self._keywords(kind, node):
+                    written = node[key]
+                    target = self._localise(kind, node, place, key)
                     if target is not None:
-                        references.append((node, place, written))
+                        references.append((kind, node, (*place, key), written))
                         waiting.append((kind, target))
-        for node, place, written in references:
+        for _, node, place, written in references:
             self._check(node, place, written)
+        if self.dialect.json_schema:
+            _join_siblings(node for kind, node, _, _ in references if kind == "schema")
 
-    def _localise(self, kind: str, node: dict[str, Any], place: Parts) -> Parts | None:
+    def _keywords(self, kind: str, node: dict[str, Any]) -> list[str]:
+        """Return the keywords of a node that refer to another."""
+        known = ("$ref", "$dynamicRef") if self._by_name(kind) else ("$ref",)
+        if kind not in self.dialect.homes:
+            return []
+        return [key for key in known if isinstance(node.get(key), str) and not node[key].startswith(_METASCHEMAS)]
+
+    def _localise(self, kind: str, node: dict[str, Any], place: Parts, key: str) -> Parts | None:
         """Make one reference local and return the parts that it leads to, None where that is a mistake."""
         source, way = self.origin(place)
-        uri, fragment = urldefrag(node["$ref"])
-        way = (*way, "$ref")
+        way = (*way, key)
         try:
-            target = split_fragment(fragment)
+            other, target = self._target(kind, node[key], source, way)
         except ValueError:
-            self._note(source, way, f"{node['$ref']!r} has no valid JSON Pointer after the #")
+            wanted = "names no schema" if self._by_name(kind) else "has no valid JSON Pointer after the #"
+            self._note(source, way, f"{node[key]!r} {wanted}")
             return None
-        if uri == "" and source is self.root:
-            return target
-        other = self._source(source, uri, way) if uri else source
         if other is None:
             return None
+        if other is self.root and node[key].startswith("#/") and split_fragment(node[key][1:]) == target:
+            return target  # as it is written
         if other is not self.root:
             try:
                 target = self._copy(kind, other, target)
             except LookupError:
-                self._note(source, way, f"{node['$ref']!r} leads to nothing in {other.name}")
+                self._note(source, way, f"{node[key]!r} leads to nothing in {other.name}")
                 return None
-        node["$ref"] = "#" + _fragment(target)
+        node[key] = "#" + _fragment(target)
         return target
+
+    def _target(self, kind: str, written: str, source: Source, way: Parts) -> tuple[Source | None, Parts]:
+        """Return what a reference at ``way`` of a source leads to, no source where that is a mistake (noted).
+
+        Raises ValueError where its fragment is no JSON Pointer.
+        """
+        if self._by_name(kind):
+            written = self._absolute(written, source, way)
+            named = next(
+                filter(None, (self._named(written, known) for known in (source, *self.sources.values()))), None
+            )
+            if named is not None:
+                return named
+        uri, fragment = urldefrag(written)
+        other = self._source(source, uri, way) if uri else source
+        named = self._named(f"{other.uri}#{fragment}", other) if other is not None and self._by_name(kind) else None
+        return named or (other, split_fragment(fragment))
+
+    def _by_name(self, kind: str) -> bool:
+        """Whether objects of this kind may be referred to by names that they have, not only by their place."""
+        return kind == "schema" and self.dialect.json_schema
+
+    def _absolute(self, written: str, source: Source, way: Parts) -> str:
+        """Return a reference as an absolute one where an ``$id`` around it says what it is relative to."""
+        base = self._names(source).base(way[:-1])
+        return written if base == source.uri else absolute(base, written)
+
+    def _named(self, written: str, source: Source) -> tuple[Source, Parts] | None:
+        """Return the schema of a source that is known by this name, None where none is."""
+        place = self._names(source).find(absolute(source.uri, written))
+        return None if place is None else (source, place)
+
+    def _names(self, source: Source) -> Identifiers:
+        if source.uri not in self._identifiers:
+            self._identifiers[source.uri] = Identifiers(source.uri, source.tree, self.dialect)
+        return self._identifiers[source.uri]
 
     def _source(self, source: Source, uri: str, way: Parts) -> Source | None:
         try:
@@ -148,7 +204,14 @@ class Bundle:
         return self.sources[absolute]
 
     def _copy(self, kind: str, other: Source, way: Parts) -> Parts:
-        """Return where the tree keeps the copy of another source's node. Raises LookupError where there is no node."""
+        """Return where the tree keeps the copy of another source's node. Raises LookupError where there is no node.
+
+        A schema is copied together with the resource that it is part of.
+        """
+        resource = self._names(other).resource(way) if self._by_name(kind) else way
+        return self._kept(kind, other, resource) + way[len(resource) :]
+
+    def _kept(self, kind: str, other: Source, way: Parts) -> Parts:
         key = (other.uri, way, kind)
         if key not in self._copies:
             node = deepcopy(find(other.tree, way))
@@ -164,14 +227,23 @@ class Bundle:
 
     def _check(self, node: dict[str, Any], place: Parts, written: str) -> None:
         try:
-            follow(self.tree, node)
+            follow(self.tree, {"$ref": node[place[-1]]})
         except LookupError:
-            self._note(*self.origin((*place, "$ref")), f"{written!r} leads to nothing")
+            self._note(*self.origin(place), f"{written!r} leads to nothing")
         except RecursionError:
-            self._note(*self.origin((*place, "$ref")), f"{written!r} leads to itself")
+            self._note(*self.origin(place), f"{written!r} leads to itself")
 
     def _note(self, source: Source, way: Parts, message: str) -> None:
         self.mistakes.append(source.mistake(way, message))
+
+
+def _join_siblings(nodes: Iterable[dict[str, Any]]) -> None:
+    """Move references with others beside them into an ``allOf``."""
+    for node in nodes:
+        others = node.keys() - {"$ref"} - _ANNOTATIONS
+        if "$ref" in node and not all(key.startswith("x-") for key in others):
+            parts = node.get("allOf")
+            node["allOf"] = [{"$ref": node.pop("$ref")}, *(parts if isinstance(parts, list) else ())]
 
 
 def _free_name(taken: Container[str], wish: str) -> str:
@@ -182,10 +254,11 @@ def _free_name(taken: Container[str], wish: str) -> str:
 def follow(tree: Any, node: Any) -> Any:
     """Return what a node stands for: itself, or what its chain of local references ends at.
 
-    Raises LookupError where it leads nowhere, RecursionError where it never ends.
+    What JSON Schema itself is described by stands for itself. Raises LookupError where the chain leads nowhere,
+    RecursionError where it never ends.
     """
     seen = set()
-    while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+    while isinstance(node, dict) and isinstance(node.get("$ref"), str) and not node["$ref"].startswith(_METASCHEMAS):
         if node["$ref"] in seen:
             raise RecursionError(node["$ref"])
         seen.add(node["$ref"])

@@ -21,7 +21,7 @@ __all__ = ["DIALECTS", "METHODS", "PATHS_HOME", "Dialect", "children", "walk"]
 Table: TypeAlias = Mapping[str, Mapping[str, str]]
 
 PATHS_HOME = "x-path-items"
-"""Where Path Items of other files are kept: neither 2.0 nor 3.0 has a home for them."""
+"""Where Path Items of other files are kept: neither 2.0 nor 3.0 has a home for them, as 3.1 has."""
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -31,13 +31,17 @@ class Dialect:
     """A version of OpenAPI, as far as its objects' places go.
 
     ``homes`` says under which parts an object of a kind is kept to be referenced; a kind without a home may not be
-    referenced.
+    referenced. ``webhooks`` are the sections whose Path Items have no route; ``siblings`` the kinds in which members
+    beside a ``$ref`` count; with ``json_schema`` Schema Objects are JSON Schema 2020-12, ``$id`` and all.
     """
 
     name: str
     table: Table
     homes: Mapping[str, Parts]
     methods: tuple[str, ...] = METHODS
+    webhooks: tuple[str, ...] = ("x-webhooks",)
+    siblings: frozenset[str] = frozenset({"path"})
+    json_schema: bool = False
 
 
 def _path(methods: tuple[str, ...]) -> Mapping[str, str]:
@@ -83,6 +87,21 @@ _V3_HOMES = {rule.strip("{}"): ("components", home) for home, rule in _V3["compo
     "path": (PATHS_HOME,)
 }
 
+_V31: Table = {
+    **_V3,
+    "document": {**_V3["document"], "webhooks": "paths"},
+    "components": {**_V3["components"], "pathItems": "{path}"},
+    "schema": {
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), "[schema]"),
+        **dict.fromkeys(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"), "{schema}"),
+        **dict.fromkeys(("not", "if", "then", "else", "items", "contains", "contentSchema"), "schema"),
+        **dict.fromkeys(("additionalProperties", "propertyNames"), "schema"),
+        **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties"), "schema"),
+    },
+}
+
+_V31_HOMES = {**_V3_HOMES, "path": ("components", "pathItems")}
+
 _V2: Table = {
     "document": {
         **_ROOT,
@@ -111,6 +130,14 @@ _V2_HOMES: Mapping[str, Parts] = {
 DIALECTS: Mapping[tuple[int, int], Dialect] = {
     (2, 0): Dialect("OpenAPI 2.0", _V2, _V2_HOMES, METHODS[:-1]),
     (3, 0): Dialect("OpenAPI 3.0", _V3, _V3_HOMES),
+    (3, 1): Dialect(
+        "OpenAPI 3.1",
+        _V31,
+        _V31_HOMES,
+        webhooks=("webhooks", "x-webhooks"),
+        siblings=frozenset({"path", "schema"}),
+        json_schema=True,
+    ),
 }
 """The versions that can be read. To add one is to add its table here, its schema to ``metaschema`` and the reader of
 its operations to ``operations``."""
@@ -144,6 +171,6 @@ def walk(dialect: Dialect, kind: str, node: Any, parts: Parts = ()) -> Iterator[
         if not isinstance(node, dict):
             continue
         yield kind, node, parts
-        if "$ref" in node and kind != "path":
+        if "$ref" in node and kind not in dialect.siblings:
             continue
         stack.extend((kind, child, parts + way) for kind, child, way in children(dialect, kind, node))

@@ -29,7 +29,9 @@ _FORMATS = {
     "hostname": "a host name",
     "ipv4": "an IPv4 address",
     "ipv6": "an IPv6 address",
+    "time": "a time with its zone, such as 12:00:00Z",
     "uri": "an absolute URI",
+    "uuid": "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
 }
 _PATTERNS = {BYTE: "be base64", UUID: "be a UUID such as 123e4567-e89b-12d3-a456-426614174000"}
 _BOUNDS: Mapping[type[Any], str] = {
@@ -58,8 +60,14 @@ def demand(kind: Kind) -> str | None:
             return "be " + _FORMATS.get(name, f"of the format {name}")
         case Kind.Pattern(pattern=pattern):
             return _PATTERNS.get(pattern) or f"match the pattern {pattern}"
+        case Kind.Constant(expected_value=value):
+            return "be " + shown(value)
         case Kind.UniqueItems():
             return "have no equal items"
+        case Kind.FalseSchema():
+            return "be absent"
+        case Kind.AdditionalItems() | Kind.UnevaluatedItems():
+            return "have no further items"
         case Kind.Custom(message=own):
             return own
         case Kind.BacktrackLimitExceeded():

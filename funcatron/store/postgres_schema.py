@@ -69,7 +69,12 @@ create table worker (
 ) with (fillfactor = 50);
 """
 
-MIGRATIONS: Final = (_RECORDS + _WORKERS,)
+# A project's own executions, the newest first.
+_PROJECTS = """
+create index execution_project on execution (project_id, created_at, id) where project_id is not null;
+"""
+
+MIGRATIONS: Final = (_RECORDS + _WORKERS, _PROJECTS)
 VERSION: Final = len(MIGRATIONS)
 
 

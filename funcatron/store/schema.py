@@ -87,5 +87,10 @@ create table turn (position integer primary key autoincrement, line text not nul
 create index turn_line on turn (line, position);
 """
 
-MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS, _GATES)
+# A project's own executions, the newest first.
+_PROJECTS = """
+create index execution_project on execution (project_id, created_at, id) where project_id is not null;
+"""
+
+MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS, _GATES, _PROJECTS)
 VERSION: Final = len(MIGRATIONS)

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook
 from starlette.datastructures import Headers, UploadFile
@@ -322,6 +323,16 @@ async def test_an_event_is_given_to_who_wants_it() -> None:
     assert after is not None
     assert after.result is not None
     assert after.result.body == ["s", {"n": 1}, "e-1"]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "project"),
+    [({"projectid": "p"}, "p"), ({}, None), ({"projectid": ""}, None), ({"projectid": 7}, None)],
+)
+async def test_an_events_source_says_whose_it_is(extensions: dict[str, Any], project: str | None) -> None:
+    one = app(lambda max_items, body: None, extension=ORDER_EVENTS, **ORDERS)
+    (record,) = await one.apublish(msgspec.structs.replace(event(), extensions=extensions))
+    assert (record.project_id, record.principal) == (project, None)
 
 
 @pytest.mark.parametrize("data", [{"n": 1, "text": "x" * 900}, b"x" * 900, "x" * 900])

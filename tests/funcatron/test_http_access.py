@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64encode
 from types import ModuleType
 from typing import Any
 
@@ -82,14 +83,16 @@ async def test_operations_of_the_operator_need_the_token(method: str, path: str)
             {"Authorization": "Bearer"},
             {"Authorization": TOKEN},
             {"Authorization": f"Basic {TOKEN}"},
+            {"Authorization": "Basic " + b64encode(b"ceph:wrong").decode()},
             {"Authorization": "Bearer tëst".encode()},
         ):
             refused = await http.request(method, "/_funcatron" + path, headers=headers)
             assert refused.status_code == 401, headers
             assert refused.headers["www-authenticate"] == 'Bearer realm="funcatron control"'
             assert refused.headers["content-type"] == "application/problem+json"
-        admitted = await http.request(method, "/_funcatron" + path, headers=OPERATOR)
-        assert admitted.status_code not in (401, 403)
+        for headers in (OPERATOR, {"Authorization": "Basic " + b64encode(f"ceph:{TOKEN}".encode()).decode()}):
+            admitted = await http.request(method, "/_funcatron" + path, headers=headers)
+            assert admitted.status_code not in (401, 403)
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/openapi.json", "/ui/"])

@@ -94,12 +94,18 @@ def test_what_a_dict_cannot_hold() -> None:
         (b"a: 1", "a.yaml:1: not an OpenAPI document: it has neither 'openapi: 3.0.x' nor 'swagger: \"2.0\"'"),
         (b"swagger: '2.0'\nopenapi: 3.0.0", "a.yaml:1: not an OpenAPI document: it has both 'swagger' and 'openapi'"),
         (
-            b"\nopenapi: 3.1.0",
-            "a.yaml:2 #/openapi: version '3.1.0' is not supported yet; OpenAPI 2.0 and OpenAPI 3.0 are",
+            b"\nopenapi: 3.2.0",
+            "a.yaml:2 #/openapi: version '3.2.0' is not supported; 2.0, 3.0 and 3.1 are",
         ),
-        (b"openapi: 4", "a.yaml:1 #/openapi: version 4 is not supported yet; OpenAPI 2.0 and OpenAPI 3.0 are"),
-        (b"swagger: '3.0'", "a.yaml:1 #/swagger: version '3.0' is not supported yet; OpenAPI 2.0 and OpenAPI 3.0 are"),
-        (b"openapi: [3]", "a.yaml:1 #/openapi: version [3] is not supported yet; OpenAPI 2.0 and OpenAPI 3.0 are"),
+        (b"openapi: 4", "a.yaml:1 #/openapi: version 4 is not supported; 2.0, 3.0 and 3.1 are"),
+        (
+            b"swagger: '3.0'",
+            "a.yaml:1 #/swagger: version '3.0' is not supported; 2.0, 3.0 and 3.1 are",
+        ),
+        (
+            b"openapi: [3]",
+            "a.yaml:1 #/openapi: version [3] is not supported; 2.0, 3.0 and 3.1 are",
+        ),
     ],
 )
 def test_what_is_no_document(tmp_path: Path, content: bytes, told: str) -> None:

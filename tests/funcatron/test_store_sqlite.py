@@ -477,6 +477,7 @@ def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> 
         gates.FIRST_OF_ALL: {"limit": 1},
         sql.page(ExecutionQuery(marker="m"))[0]: {"marker": "m", "limit": 1},
         sql.page(ExecutionQuery(state="failed"))[0]: {"state": "failed", "limit": 1},
+        sql.page(ExecutionQuery(project_id="p"))[0]: {"project_id": "p", "limit": 1},
     }
     with store._database.read() as connection:
         for text, parameters in questions.items():
@@ -484,3 +485,7 @@ def test_the_common_questions_are_answered_from_an_index(store: SQLiteStore) -> 
             assert not [
                 step for step in plan if step.startswith("SCAN") and "INDEX" not in step and "CONSTANT" not in step
             ], (text, plan)
+        (listed,) = connection.execute(
+            f"explain query plan {sql.page(ExecutionQuery(project_id='p'))[0]}", {"project_id": "p", "limit": 1}
+        )
+    assert "execution_project" in listed[3]

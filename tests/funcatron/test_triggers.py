@@ -27,7 +27,7 @@ def registry(**triggers: Sequence[dict[str, Any]]) -> Registry:
 
 
 def names(functions: Registry, given: CloudEvent) -> list[str]:
-    return [bound.function.name for bound in subscribers(bound_triggers(functions, Settings()), given)]
+    return [bound.function.name for bound, _ in subscribers(bound_triggers(functions, Settings()), given)]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_every_function_that_wants_an_event_gets_it_once() -> None:
 def test_the_first_trigger_that_matches_gives_its_mapping() -> None:
     functions = registry(f=[{"event": {"type": "a", "input": {"q": 1}}}, {"event": {"type": "*", "input": {"q": 2}}}])
     bound = bound_triggers(functions, Settings())
-    assert [dict(next(subscribers(bound, event(name))).mapping) for name in ("a", "b")] == [{"q": 1}, {"q": 2}]
+    assert [dict(next(subscribers(bound, event(name)))[0].mapping) for name in ("a", "b")] == [{"q": 1}, {"q": 2}]
 
 
 def test_triggers_know_their_place_and_are_not_started() -> None:

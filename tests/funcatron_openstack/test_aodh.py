@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from funcatron_openstack.aodh import event_of_alarm
+from funcatron.errors import InvalidInput
+from funcatron_openstack.aodh import event_of_alarm, read_events
 from funcatron_openstack.hint import Hint, Malformed
-from funcatron_openstack.sources import read_hints
+from funcatron_openstack.sources import hints_of_event, read_hints
 from tests.funcatron_openstack.test_notifications import CAPTURED, captured
 
 PLAIN, _TRUSTED, REAL_CONTAINER, REAL_OBJECT = json.loads((CAPTURED / "aodh.json").read_text())
@@ -52,6 +53,15 @@ def test_any_alarm_is_an_event() -> None:
     assert (event.data["state"], event.data["vcpus"]) == ("active", 4)
     assert event.data["alarm"]["alarm_name"] == "plain"
     assert read_hints(changed(event_type="compute.instance.create.end")) == []
+
+
+def test_what_was_posted_is_an_event_and_a_hint() -> None:
+    (event,) = read_events(REAL_OBJECT) or []
+    assert event.type == "objectstore.http.request"
+    assert hints_of_event(event) == read_hints(REAL_OBJECT)
+    assert read_events({"Records": []}) is None
+    with pytest.raises(InvalidInput):
+        read_events({"alarm_id": "a", "reason_data": {}})
 
 
 @pytest.mark.parametrize("traits", [3, [3], [["a"]], [["action", 1, "update"]]])

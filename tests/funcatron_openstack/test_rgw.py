@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from funcatron.errors import InvalidInput
 from funcatron_openstack.hint import Hint
-from funcatron_openstack.sources import read_hints
+from funcatron_openstack.rgw import read_events
+from funcatron_openstack.sources import hints_of_event, read_hints
 
 
 def record(event: str, key: str = "myimage1.jpg") -> dict[str, Any]:
@@ -67,3 +69,16 @@ def test_keys_are_taken_as_they_are_and_other_events_are_passed_over() -> None:
         record("ObjectRemoved:Delete", "/"),
     ]
     assert [hint.object for hint in read_hints({"Records": records})] == ["a b/é%20+.jpg", "/"]
+
+
+def test_a_post_is_an_event_for_each_record() -> None:
+    (put, delete) = read_events({"Records": [record("ObjectCreated:Put"), record("ObjectRemoved:Delete", "b")]}) or []
+    assert (put.type, put.subject) == ("com.amazonaws.s3.ObjectCreated:Put", "myimage1.jpg")
+    assert put.source == "ceph:s3.zonegroup1.mybucket1"
+    assert put.id.startswith("503a4c37-")
+    assert put.time == "2019-11-22T13:47:35.124724Z"
+    assert [hint.object for hint in hints_of_event(put) + hints_of_event(delete)] == ["myimage1.jpg", "b"]
+    assert read_events({"alarm_id": "a"}) is None
+    for nonsense in (3, [3], [{"eventName": "ObjectCreated:Put"}]):
+        with pytest.raises(InvalidInput):
+            read_events({"Records": nonsense})

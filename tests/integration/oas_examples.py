@@ -6,7 +6,6 @@ The package is fetched by ``npm pack`` once and kept in the user's cache folder.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tarfile
@@ -65,6 +64,26 @@ _NO_RESPONSE = Refusal(
     "Responses Object (3.0.3, section 4.7.16): “The Responses Object MUST contain at least one response code.”",
     ("/paths/~1hoot/post/responses",),
 )
+_FLAGS = (
+    "Schema Object (3.1.0, section 4.8.24): “a superset of the JSON Schema Specification Draft 2020-12”, whose section "
+    "6.2.3 says of `exclusiveMaximum`: “The value MUST be a number.” These are true or false, as in 3.0."
+)
+
+
+def _flags(*parameters: int) -> tuple[str, ...]:
+    at = "/paths/~1anything~1numbers/parameters/{}/schema/exclusive{}"
+    return tuple(at.format(index, bound) for index in parameters for bound in ("Minimum", "Maximum"))
+
+
+_FLAG = Refusal(_FLAGS, _flags(1))
+_FLAGS_AND_DEFAULTS = Refusal(
+    f"{_FLAGS} Defaults of parameters, which handlers would be given, do not fit their schemas.",
+    (
+        *_flags(3, 4, 5, 6, 7),
+        *(f"/paths/~1anything~1jsonschema-formats/parameters/{index}/schema/default" for index in (2, 3, 16)),
+        *_QUOTED.places,
+    ),
+)
 
 REFUSED: Mapping[str, Refusal] = {
     "3.0/json/openapi-workshop/post.json": _NO_RESPONSE,
@@ -74,6 +93,10 @@ REFUSED: Mapping[str, Refusal] = {
     "3.0/yaml/response-http-behavior.yaml": _SECURITY,
     "3.0/yaml/schema-types.yaml": _NULL,
     "3.0/yaml/schema-validation.yaml": _QUOTED,
+    "3.1/json/schema-validation-local.json": _FLAGS_AND_DEFAULTS,
+    "3.1/json/schema-validation-top-level.json": _FLAG,
+    "3.1/yaml/schema-validation-local.yaml": _FLAGS_AND_DEFAULTS,
+    "3.1/yaml/schema-validation-top-level.yaml": _FLAG,
 }
 """Every document of the package that is not served, by its path in it."""
 
@@ -84,7 +107,7 @@ class Unreachable(Exception):
 
 def fetch() -> Path:
     """Return the package's folder, fetched if it is not in the cache. Raises Unreachable with the reason."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funcatron-tests"
+    cache = Path.home() / ".cache" / "funcatron-tests"
     folder = cache / f"oas-examples-{VERSION}"
     if folder.is_dir():
         return folder
@@ -111,8 +134,8 @@ def fetch() -> Path:
 
 
 def documents(package: Path) -> list[str]:
-    """Return the paths of all 2.0 and 3.0 documents in the package, sorted."""
-    files = (file for version in ("2.0", "3.0") for file in (package / version).rglob("*"))
+    """Return the paths of all 2.0, 3.0 and 3.1 documents in the package, sorted."""
+    files = (file for version in ("2.0", "3.0", "3.1") for file in (package / version).rglob("*"))
     return sorted(str(file.relative_to(package)) for file in files if file.suffix in (".json", ".yaml"))
 
 
@@ -132,8 +155,8 @@ def page(package: Path) -> str:
             "# Real documents",
             "",
             f"The npm package `@readme/oas-examples` ({VERSION}) holds documents that others wrote to try tools with. "
-            f"Of its {len(names)} OpenAPI 2.0 and 3.0 documents {len(served)} are served; {len(refused)} are refused "
-            "for what the specification forbids.",
+            f"Of its {len(names)} OpenAPI 2.0, 3.0 and 3.1 documents {len(served)} are served; {len(refused)} are "
+            "refused for what the specification forbids.",
             "`tests/integration/test_oas_examples.py` holds this page to the code; "
             "`python -m tests.integration.oas_examples` writes it.",
             "",

@@ -40,6 +40,8 @@ def serve_triggers(funcatron: Funcatron, *, ready: Callable[[], None]) -> None:
         started: list[BoundTrigger] = []
         stack.callback(stop_all, started)
         for bound in funcatron.triggers:
+            for said in bound.warnings():
+                logger.warning("%s: %s", bound.function.name, said)
             bound.trigger.start(publishing(funcatron, bound))
             started.append(bound)
         ready()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connexion.operations import AbstractOperation
+from connexion.operations import AbstractOperation, Swagger2Operation
 from connexion.uri_parsing import OpenAPIURIParser, Swagger2URIParser
 from connexion.utils import is_nullable
 
@@ -41,6 +41,7 @@ class Declared:
         self.operation = operation
         self._sanitize = sanitize
         self._parameters = _once(operation.parameters)
+        self._refuse_foreign_parser()
 
     def of(self, location: str) -> list[Parameter]:
         """Return the parameters in ``query``, ``path``, ``header`` or ``cookie``."""
@@ -52,6 +53,13 @@ class Declared:
         if not argument or self._sanitize(argument) != argument:
             raise Refused(f"no argument can be made of the name {name}")
         return argument
+
+    def _refuse_foreign_parser(self) -> None:
+        """Connexion's parsers look for types where their own version of OpenAPI has them."""
+        parser = self.operation.uri_parser_class
+        foreign = (parser is OpenAPIURIParser) == isinstance(self.operation, Swagger2Operation)
+        if foreign and any(parameter.location in _PARSED_BY_NAME for parameter in self._parameters):
+            raise Refused(f"the URI parser {parser.__name__}, which is made for another version of OpenAPI")
 
     def splitting(self, parameter: Parameter) -> Splitting:
         """Return how an array is written; raises Refused."""

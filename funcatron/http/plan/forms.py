@@ -50,7 +50,9 @@ class Form:
         return cls(operation, media_type, schema, acceptor(schema, REQUESTS), parser, names, sanitize, strict)
 
     async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
-        """See Content."""
+        """See Content. How lines before the first boundary are read depends on the chunks that they come in."""
+        if self.media_type == "multipart/form-data" and not content.startswith(b"--"):
+            return False
         try:
             return await self._fill(content, scope, arguments)
         except Exception:  # noqa: BLE001 - nothing ran yet: what a plan cannot judge, whyever, is connexion's

@@ -1,34 +1,57 @@
-"""Serves the same requests with both, and compares what the client and what the functions see."""
+"""Serves the same requests with two applications, and compares what the client and what the functions see."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from connexion import AsyncApp, NoContent, ProblemException
-from connexion.lifecycle import ConnexionResponse
-from connexion.resolver import Resolver
-from starlette.responses import PlainTextResponse, StreamingResponse
+from connexion import AsyncApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from funcatron.http import PlannedApp
 from funcatron.http.plan.detour import KEY as DETOUR
 from funcatron.http.plan.front import PlanMiddleware
-from funcatron.http.plan.plan import Plan
-from tests.conformance.planned.documents import Api, api
-from tests.conformance.planned.handlers import HANDLERS, NEXT, SEEN
+from tests.conformance.planned.api import Api, Operation
+from tests.conformance.planned.handlers import NEXT, SEEN
+from tests.conformance.planned.pairs import Answer, Pair
 from tests.conformance.planned.requests import Request, request
-from tests.conformance.planned.schemas import junk, value
+from tests.conformance.planned.returned import returned
 
-__all__ = ["Compared", "Mismatch", "compare"]
+__all__ = ["Case", "Compared", "Mismatch", "compare"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request to one document, and what its handler returns; ``place`` chooses the handler."""
+
+    api: Api
+    place: int
+    operation: Operation
+    asked: Request
+    value: Any
+
+    async def differs(self, pair: Pair) -> tuple[Answer, Answer] | None:
+        """Serve it with fresh applications; return both answers if they differ."""
+        stock, planned = pair.stock(self.api, self.place), pair.planned(self.api, self.place)
+        expected, found = await self.answers(pair, stock, planned)
+        return None if expected == found else (expected, found)
+
+    async def answers(self, pair: Pair, stock: ASGIApp, planned: ASGIApp) -> tuple[Answer, Answer]:
+        """Serve it with these applications."""
+        NEXT[0] = self.value
+        return pair.plain(await _answer(stock, self.asked)), pair.plain(await _answer(planned, self.asked))
 
 
 class Mismatch(AssertionError):
-    """The two differ."""
+    """The two differ in their answers to a case."""
+
+    def __init__(self, pair: Pair, case: Case, answers: tuple[Answer, Answer]) -> None:
+        stock, planned = answers
+        super().__init__(f"{case.api.name}: {case.asked}\nreturned {case.value!r}\nstock   {stock}\nplanned {planned}")
+        self.pair, self.case, self.answers = pair, case, answers
 
 
 @dataclass(slots=True)
@@ -38,77 +61,69 @@ class Compared:
     requests: int = 0
     accepted: int = 0
     planned: int = 0
+    documents: int = 0
     operations: int = 0
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
 
+    def count(self, found: Answer) -> None:
+        """Count a request."""
+        self.requests += 1
+        self.accepted += found[0] < 400
+        self.statuses[found[0]] += 1
 
-async def compare(seed: int, requests: int, into: Compared) -> None:
-    """Compare one random document over a number of random requests; raises Mismatch."""
-    random = Random(seed)
-    made = api(random)
-    stock, planned = serving(AsyncApp, made, seed), serving(PlannedApp, made, seed)
-    passed = Passed()
-    for number in range(requests):
-        asked = request(random, made)
-        NEXT[0] = returned(random, made, asked.operation)
-        expected = await answer(stock, asked)
-        with passed:
-            found = await answer(planned, asked)
-        into.requests += 1
-        into.accepted += expected[0] < 400
-        into.planned += passed.entered and not passed.left
-        if expected != found:
-            difference = f"connexion {expected}\nplanned   {found}"
-            raise Mismatch(f"seed {seed}, request {number}: {asked}\nreturned {NEXT[0]!r}\n{difference}")
-    (front,) = (one for one in planned.middleware.middleware_stack if isinstance(one, PlanMiddleware))
-    into.operations += front.operations()
-    into.refused += len(front.refusals())
+    def finish(self, passed: Passed) -> None:
+        """Count a document, of whose requests so many passed the plans."""
+        self.documents += 1
+        self.planned -= passed.count
+        self.operations += passed.front.operations()
+        self.refused.update(refusal.reason for refusal in passed.front.refusals())
 
 
 class Passed:
-    """Whether a plan was asked, and whether connexion's stack was, too."""
+    """Counts the requests that go past the plans of an application into connexion's stack."""
 
-    entered = left = False
+    def __init__(self, app: AsyncApp) -> None:
+        app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()
+        (self.front,) = (one for one in app.middleware.middleware_stack if isinstance(one, PlanMiddleware))
+        self.count = 0
+        self._stack = self.front.app
+        self.front.app = self._pass
 
-    def __enter__(self) -> None:
-        self.entered = self.left = False
-        serve = Plan.serve
-
-        def noted(plan: Plan, scope: Any, receive: Any, send: Any, texts: Any, stack: Any) -> Awaitable[None]:
-            self.entered = True
-
-            async def leave(*call: Any) -> None:
-                self.left = DETOUR not in call[0]
-                await stack(*call)
-
-            return serve(plan, scope, receive, send, texts, leave)
-
-        self._restore = lambda: setattr(Plan, "serve", serve)
-        Plan.serve = noted  # type: ignore[method-assign]
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._restore()
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A plan that has its own errors answered there has not passed the request on."""
+        self.count += DETOUR not in scope
+        await self._stack(scope, receive, send)
 
 
-def serving(kind: Callable[..., AsyncApp], made: Api, seed: int) -> AsyncApp:
-    """Return an application for a document; operations have different handlers."""
-    app = kind("fuzz", **made.options)
-    names = [operation["operationId"] for _, _, operation in made.operations()]
-    handlers = {name: HANDLERS[(seed + place) % len(HANDLERS)] for place, name in enumerate(names)}
-    app.add_api(deepcopy(made.document), resolver=Resolver(handlers.__getitem__))
-    return app
+async def compare(pair: Pair, api: Api, seed: int, requests: int, into: Compared) -> None:
+    """Compare a pair over a number of random requests to a document.
+
+    Raises Mismatch, and FuncatronError where funcatron refuses the document.
+    """
+    random = Random(seed)
+    stock, planned = pair.stock(api, seed), pair.planned(api, seed)
+    passed = Passed(pair.connexion(planned))
+    for _ in range(requests):
+        operation = random.choice(api.operations)
+        case = Case(api, seed, operation, request(random, api, operation), returned(random, api, operation))
+        answers = await case.answers(pair, stock, planned)
+        into.count(answers[0])
+        into.planned += 1
+        if answers[0] != answers[1]:
+            raise Mismatch(pair, case, answers)
+    into.finish(passed)
 
 
-async def answer(app: AsyncApp, asked: Request) -> tuple[Any, ...]:
-    """Return status, headers that matter, body, and what the functions saw."""
+async def _answer(app: ASGIApp, asked: Request) -> Answer:
     SEEN.clear()
-    sent: list[dict[str, Any]] = []
+    sent: list[Any] = []
     messages = _messages(asked)
 
     async def receive() -> dict[str, Any]:
         return next(messages, {"type": "http.disconnect"})
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Any) -> None:
         sent.append(message)
 
     raised = None
@@ -137,51 +152,3 @@ def _parsed(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
         except ValueError:
             pass
     return body
-
-
-def returned(random: Random, made: Api, operation: dict[str, Any]) -> Any:
-    """Return what a handler returns or raises: often what the operation's responses allow."""
-    if random.random() < 0.15:
-        return random.choice(UNUSUAL)
-    status, response = random.choice(list(operation["responses"].items()))
-    media = next(iter(response.get("content", {}).values()), {})
-    found = value(random, media["schema"], made.schemas) if "schema" in media else junk(random)
-    if status == "default" or random.random() < 0.1:
-        return found
-    return (found, int(status)) if random.random() < 0.8 else (found, int(status), {"X-Own": "y"})
-
-
-UNUSUAL: tuple[Any, ...] = (
-    None,
-    NoContent,
-    (NoContent, 204),
-    (None, 404),
-    "text",
-    b"bytes",
-    5,
-    True,
-    ({"a": 1}, {"X-Own": "yes"}),
-    ({"a": 1}, 201, {"Content-Type": "application/json"}),
-    ([], 304),
-    ({"a": 1}, 0),
-    {"day": dt.date(2024, 5, 1), "at": dt.datetime(2024, 5, 1, 12)},
-    {"a": float("nan"), "b": None},
-    {1: "a", None: "b", False: "c"},
-    {"big": 2**70},
-    {"tuple": (1, 2)},
-    {"surrogate": "\ud800"},
-    {"a": {1, 2}},
-    {"a": object()},
-    (1, 2, 3, 4),
-    ProblemException(status=418, title="teapot", detail="short", ext={"a": 1}),
-    ValueError("a handler fails"),
-    ConnexionResponse(status_code=202, content_type="application/json", body=b'{"a":1}'),
-    lambda: PlainTextResponse("plain", 203),
-    lambda: StreamingResponse(iter([b"a", b"b"])),
-    lambda: StreamingResponse(_failing()),
-)
-
-
-async def _failing() -> Any:
-    yield b"a"
-    raise ValueError("in the middle of a response")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.conformance.planned.api import Api
+from tests.conformance.planned.parameters import parameter, path_parameter
 from tests.conformance.planned.schemas import parameter_schema, schema
 from tests.conformance.planned.swagger import swagger
 
-__all__ = ["Api", "api"]
+__all__ = ["SCHEMES", "api", "serving_options"]
 
 HANDLERS = "tests.conformance.planned.handlers"
 PATHS = ("/a", "/a/{p}", "/b/{p}/{q}", "/{p}", "/c/{p}.json", "/d/{p-x}", "/e/{p}/f", "/e/g/f", "/h/{p}/{tail}")
-METHODS = ("get", "post", "put", "delete", "patch")
+METHODS = ("get", "get", "post", "post", "put", "delete", "patch", "head", "options")
 NAMES = ("q", "n", "limit", "item-id", "userId", "id", "ids[]", "type", "X-Count", "class", "tag")
 MEDIA = ("application/json", "application/json", "application/vnd.x+json", "application/x-www-form-urlencoded",
          "multipart/form-data", "application/octet-stream", "text/plain", "application/*")  # fmt: skip
+ODD_MEDIA = ("*/*", "image/*", "text/json", "application/xml", "application/JSON", "application/json; charset=utf-8",
+             "application/problem+json", "text/plain; charset=utf-8")  # fmt: skip
+PRODUCED = (*["application/json"] * 60, "text/plain", "application/problem+json", "application/vnd.x+json", "image/png")
 
 
 def _info(name: str) -> str:
@@ -33,47 +37,35 @@ SCHEMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
-    """A document, and the options that connexion is to serve it with."""
-
-    document: dict[str, Any]
-    options: dict[str, Any]
-
-    @property
-    def schemas(self) -> dict[str, Any]:
-        """The document's named schemas."""
-        found: dict[str, Any] = self.document.get("definitions") or self.document["components"]["schemas"]
-        return found
-
-    @property
-    def base_path(self) -> str:
-        """Where the document is served."""
-        return str(self.document.get("basePath") or self.document["servers"][0]["url"]).rstrip("/")
-
-    def operations(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Return method, path and operation."""
-        return [
-            (method, path, operation)
-            for path, item in self.document["paths"].items()
-            for method, operation in item.items()
-            if method in METHODS
-        ]
-
-
-def api(random: Random) -> Api:
+def api(random: Random, name: str = "random") -> Api:
     """Return a random document, one in four of OpenAPI 2.0."""
-    made = _api(random)
-    return Api(swagger(random, made.document), made.options) if random.random() < 0.25 else made
+    document = _document(random)
+    told = swagger(random, document) if random.random() < 0.25 else document
+    return Api(name, told, serving_options(random))
 
 
-def _api(random: Random) -> Api:
+def serving_options(random: Random) -> dict[str, Any]:
+    """Return what an application is made with; ``serving`` knows what the names of its own mean."""
+    options: dict[str, Any] = {
+        "validate_responses": random.random() < 0.5,
+        "strict_validation": random.random() < 0.2,
+        "pythonic_params": random.random() < 0.3,
+        "error_handlers": random.random() < 0.2,
+        "auth_all_paths": random.random() < 0.05,
+    }
+    if random.random() < 0.1:
+        options["uri_parser"] = random.choice(["Swagger2", "FirstValue", "AlwaysMulti", "OpenAPI"])
+    return options
+
+
+def _document(random: Random) -> dict[str, Any]:
     names = ("Node", "Other")
     paths: dict[str, Any] = {}
     for path in random.sample(PATHS, random.randint(2, 5)):
         item: dict[str, Any] = {}
-        for method in random.sample(METHODS, random.randint(1, 2)):
+        for method in {random.choice(METHODS): None for _ in range(random.randint(1, 3))}:
             item[method] = _operation(random, path, f"op{len(paths)}{method}", names)
+        _share(random, item)
         paths[path] = item
     document = {
         "openapi": "3.0.3",
@@ -84,12 +76,17 @@ def _api(random: Random) -> Api:
     }
     if random.random() < 0.3:
         document["security"] = _security(random)
-    options = {
-        "validate_responses": random.random() < 0.5,
-        "strict_validation": random.random() < 0.2,
-        "pythonic_params": random.random() < 0.3,
-    }
-    return Api(document, options)
+    return document
+
+
+def _share(random: Random, item: dict[str, Any]) -> None:
+    """Declare the parameters of the path where all its operations have them, now and then."""
+    operations = list(item.values())
+    if random.random() < 0.2:
+        shared = [one for one in operations[0]["parameters"] if one["in"] == "path"]
+        for operation in operations:
+            operation["parameters"] = [one for one in operation["parameters"] if one["in"] != "path"]
+        item["parameters"] = shared
 
 
 def _named(random: Random, names: tuple[str, ...]) -> dict[str, Any]:
@@ -98,8 +95,8 @@ def _named(random: Random, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _operation(random: Random, path: str, name: str, names: tuple[str, ...]) -> dict[str, Any]:
-    parameters = [_path_parameter(random, part) for part in ("p", "q", "p-x", "tail") if f"{{{part}}}" in path]
-    parameters += [_parameter(random, wanted) for wanted in random.sample(NAMES, random.randint(0, 4))]
+    parameters = [path_parameter(random, part) for part in ("p", "q", "p-x", "tail") if f"{{{part}}}" in path]
+    parameters += [parameter(random, wanted) for wanted in random.sample(NAMES, random.randint(0, 4))]
     operation: dict[str, Any] = {"operationId": name, "parameters": parameters, "responses": _responses(random, names)}
     if random.random() < 0.5:
         operation["requestBody"] = _body(random, names)
@@ -108,39 +105,13 @@ def _operation(random: Random, path: str, name: str, names: tuple[str, ...]) -> 
     return operation
 
 
-def _path_parameter(random: Random, name: str) -> dict[str, Any]:
-    made = parameter_schema(random)
-    made.pop("default", None)
-    if random.random() < 0.5:
-        made = {"type": made["type"], **({"items": made["items"]} if "items" in made else {})}
-    if name == "tail":
-        made = {"type": "string", "format": "path"}
-    return {"name": name, "in": "path", "required": True, "schema": made}
-
-
-def _parameter(random: Random, name: str) -> dict[str, Any]:
-    location = random.choice(["query"] * 6 + ["header", "cookie"])
-    made = parameter_schema(random, ("string",) if location != "query" and random.random() < 0.8 else ())
-    parameter: dict[str, Any] = {"name": name, "in": location, "schema": made}
-    if "default" not in made and random.random() < 0.3:
-        parameter["required"] = True
-    if location == "query" and made["type"] == "array" and random.random() < 0.7:
-        parameter |= {
-            "style": random.choice(["form", "spaceDelimited", "pipeDelimited"]),
-            "explode": random.random() < 0.5,
-        }
-    if location == "query" and random.random() < 0.1:
-        below = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}}
-        parameter |= {"schema": below, "style": "deepObject", "explode": True}
-        parameter.pop("required", None)
-    return parameter
-
-
 def _body(random: Random, names: tuple[str, ...]) -> dict[str, Any]:
     content = {}
-    for media in random.sample(MEDIA, random.choice([1, 1, 1, 2])):
+    for media in random.sample(MEDIA if random.random() < 0.93 else ODD_MEDIA, random.choice([1, 1, 1, 2, 3])):
         form = media.startswith(("application/x-www", "multipart"))
         content[media] = {"schema": _form(random) if form else schema(random, names)}
+        if form and random.random() < 0.15:
+            content[media]["encoding"] = {"a": random.choice([{"contentType": "application/json"}, {"explode": False}])}
     body: dict[str, Any] = {"content": content, "required": random.random() < 0.5}
     if random.random() < 0.2:
         body["x-body-name"] = "payload"
@@ -167,8 +138,10 @@ def _responses(random: Random, names: tuple[str, ...]) -> dict[str, Any]:
     for status in random.sample(["200", "201", "204", "404", "default"], random.randint(1, 3)):
         response: dict[str, Any] = {"description": ""}
         if random.random() < 0.8:
-            media = random.choice(["application/json"] * 9 + ["text/plain", "application/problem+json"])
-            response["content"] = {media: {"schema": schema(random, names)} if random.random() < 0.8 else {}}
+            produced = {random.choice(PRODUCED) for _ in range(random.choice([1] * 20 + [2]))}
+            response["content"] = {
+                media: {"schema": schema(random, names)} if random.random() < 0.8 else {} for media in sorted(produced)
+            }
         if random.random() < 0.1:
             response["headers"] = {"X-Own": {"required": True, "schema": {"type": "string"}}}
         responses[status] = response

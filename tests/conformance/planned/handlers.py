@@ -53,7 +53,16 @@ def _see(arguments: dict[str, Any]) -> Any:
     SEEN.append((request.method, dict(request.scope["path_params"]), str(request.url)))
     if isinstance(NEXT[0], Exception):
         raise NEXT[0]
-    return NEXT[0]() if callable(NEXT[0]) else NEXT[0]
+    return NEXT[0]() if callable(NEXT[0]) else fresh(NEXT[0])
+
+
+def fresh(value: Any) -> Any:
+    """Return a copy: connexion writes into the headers that a handler returns."""
+    if isinstance(value, dict):
+        return {name: fresh(below) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(fresh(below) for below in value)
+    return value
 
 
 def described(value: Any) -> Any:
@@ -71,26 +80,38 @@ async def every(**arguments: Any) -> Any:
     return _see(arguments)
 
 
-async def named(p: Any = None, q: Any = None, n: Any = None, body: Any = None, user: Any = None) -> Any:
-    return _see({"p": p, "q": q, "n": n, "body": body, "user": user})
+async def named(
+    p: Any = None, q: Any = None, p_x: Any = None, tail: Any = None, n: Any = None, body: Any = None, user: Any = None
+) -> Any:
+    return _see({"p": p, "q": q, "p_x": p_x, "tail": tail, "n": n, "body": body, "user": user})
 
 
 def blocking(body: Any = "none", token_info: Any = None, context_: Any = None, **arguments: Any) -> Any:
     return _see({"body": body, "token_info": token_info, "context_": context_, **arguments})
 
 
-async def reading(p: Any = None, n: Any = None) -> Any:
+async def reading(p: Any = None, q: Any = None, p_x: Any = None, tail: Any = None, n: Any = None) -> Any:
     """Reads the body itself, which connexion allows where it is no argument, and no form of OpenAPI 2.0."""
     form = "form" in request.headers.get("content-type", "")
-    return _see({"p": p, "n": n, "read": None if form else await request.body()})
+    return _see({"p": p, "q": q, "p_x": p_x, "n": n, "read": None if form else await request.body()})
 
 
 async def nothing() -> Any:
     return _see({})
 
 
-async def forms(a: Any = None, file: Any = None, files: Any = None, payload: Any = None, body: Any = None) -> Any:
-    return _see({"a": a, "file": file, "files": files, "payload": payload, "body": body})
+async def forms(
+    p: Any = None,
+    q: Any = None,
+    p_x: Any = None,
+    tail: Any = None,
+    a: Any = None,
+    file: Any = None,
+    files: Any = None,
+    payload: Any = None,
+    body: Any = None,
+) -> Any:
+    return _see({"p": p, "q": q, "a": a, "file": file, "files": files, "payload": payload, "body": body})
 
 
 HANDLERS = (every, named, blocking, reading, nothing, forms)

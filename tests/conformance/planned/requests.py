@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from urllib.parse import quote, unquote
 
-from tests.conformance.planned.documents import Api
-from tests.conformance.planned.schemas import TEXTS, junk, value
-from tests.conformance.planned.swagger import body_of, responses_of, schema_of
+from tests.conformance.planned.api import Api, Operation
+from tests.conformance.planned.bodies import fill
+from tests.conformance.planned.values import TEXTS, value
 
 __all__ = ["Request", "request"]
 
-SECRETS = (*["reader"] * 20, "good", "bad", "boom", "never", "")
-EXTRA = ("key=reader", "key=reader", "extra=1", "", "=x", "q", "a[b]=1", "%zz=1", "q=%ff", "n=+7", "key=bad")
-CHARSETS = (*[b""] * 24, b"; charset=utf-8", b";charset=utf-8", b"; charset=latin-1", b";charset=utf-16", b"; x=y")
-BROKEN = (
-    b"",
-    b"{",
-    b"[1,]",
-    b"nul",
-    b'{"a":1}x',
-    b"\xff\xfe",
-    b'"\\ud800"',
-    b"NaN",
-    b'{"a":1,"a":2}',
-    b"1e400",
-    b" null ",
-    b"\xef\xbb\xbf{}",
+SECRETS = (*["reader"] * 30, "good", "bad", "boom", "never", "")
+EXTRA = ("key=reader", "key=reader", "extra=1", "", "=x", "q", "a[b]=1", "%zz=1", "q=%ff", "n=+7", "key=bad", "?",
+         "q&q=", "q;n=1", "%71=1", "q=1&amp;n=2", "tag=a%26b", "%00", "q=%00", "ids%5B%5D=1",
+         "q=" + "9" * 5000)  # fmt: skip
+SUFFIXES = ("/", "/x", "%0A", "%2F", "//", "?x", ";a=1", "%20", ".", "/..", "%2e%2e", "%E4", "%C3%A4", "%zz")
+ELSEWHERE = ("/openapi.json", "/ui", "/ui/", "/nope", "/", "//", "/openapi.yaml", "/swagger.json", "*", "/%2E")
+METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "TRACE", "PATCH", "DELETE", "get", "FOO")
+DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|"}
+ODD = (
+    "1_000",
+    "1e3",
+    "nan",
+    "inf",
+    "-0",
+    " 7",
+    "7 ",
+    "٣",
+    "0x1",
+    "TRUE",
+    "False",
+    "9" * 30,
+    "+",
+    "%41",
+    "a%2Cb",
+    "\x00",
 )
-FILE = b'; filename="f.txt"\r\nContent-Type: text/plain'
+ELSE = (
+    {"type": "apiKey", "in": "query", "name": "key"},
+    {"type": "apiKey", "in": "cookie", "name": "key"},
+    {"type": "apiKey", "in": "header", "name": "X-Key"},
+    {"type": "basic"},
+    {"type": "oauth2"},
+)
+HEADERS = (
+    (b"transfer-encoding", b"chunked"),
+    (b"content-length", b"0"),
+    (b"content-length", b"x"),
+    (b"content-encoding", b"gzip"),
+    (b"expect", b"100-continue"),
+    (b"accept", b"text/html"),
+    (b"x-http-method-override", b"PUT"),
+    (b"content-type", b"application/json"),
+    (b"content-type", b"text/plain"),
+    (b"content-type", b"x"),
+    (b"content-type", b"application/x-www-form-urlencoded"),
+    (b"authorization", b"Basic Og=="),
+    (b"authorization", b"Bearer"),
+    (b"cookie", b"key"),
+    (b"cookie", b"key=reader; key=bad; a"),
+    (b"x-count", b"\xff"),
+    (b"x-key", b"reader, bad"),
+)
 
 
 @dataclass(slots=True)
@@ -46,7 +78,6 @@ class Request:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=lambda: [b""])
     truncated: bool = False
-    operation: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def scope(self) -> dict[str, Any]:
         """Return the ASGI scope."""
@@ -66,134 +97,111 @@ class Request:
         }
 
 
-def request(random: Random, api: Api) -> Request:
-    """Return a request to one of the operations."""
-    method, path, operation = random.choice(api.operations())
-    parameters = operation["parameters"]
-    made = Request(
-        method.upper(),
-        api.base_path + _path(random, api, path, parameters),
-        operation=responses_of(api.document, operation),
-    )
-    made.query = _query(random, api, parameters)
-    made.headers = [(b"host", b"testserver")] * (random.random() < 0.9)
-    for parameter in parameters:
+def request(random: Random, api: Api, operation: Operation) -> Request:
+    """Return a request to an operation; now and then it misses it."""
+    made = Request(operation.method.upper(), api.base_path + _path(random, api, operation))
+    made.query = _query(random, api, operation)
+    made.headers = [(b"host", b"testserver")] * (random.random() < 0.95)
+    for parameter in operation.parameters:
         _header(random, api, parameter, made)
-    _credentials(random, made)
-    body = body_of(api.document, operation)
-    if body is not None:
-        _body(random, api, body, made)
-    elif random.random() < 0.1:
-        made.headers.append((b"content-type", random.choice([b"application/json", b"text/plain", b"x"])))
-    if random.random() < 0.04:
-        made.method = random.choice(["GET", "POST", "HEAD", "OPTIONS", "PUT"])
+    _credentials(random, operation, made)
+    if operation.content is not None:
+        made.truncated = fill(random, api, operation.content, made.headers, made.chunks)
+    if random.random() < 0.06:
+        made.headers.insert(random.randint(0, len(made.headers)), random.choice(HEADERS))
+    if random.random() < 0.03:
+        made.method = random.choice(METHODS)
     return made
 
 
-def _path(random: Random, api: Api, path: str, parameters: list[dict[str, Any]]) -> str:
-    for parameter in parameters:
+def _path(random: Random, api: Api, operation: Operation) -> str:
+    path = operation.path
+    for parameter in operation.parameters:
         if parameter["in"] == "path":
-            text = _text(random, api, schema_of(parameter)) or random.choice(["a", "7", "1.5", "-3", "+1", ".", "g"])
-            path = path.replace("{" + parameter["name"] + "}", quote(text, safe=random.choice(["", "/"])))
-    if random.random() < 0.03:
-        path += random.choice(["/", "/x", "%0A", "%2F"])
-    return random.choice(["/openapi.json", "/ui", "/nope", "/"]) if random.random() < 0.01 else path
+            usual = random.choice(["a", "7", "1.5", "-3", "+1", ".", "g"])
+            text = _text(random, api, parameter) or usual
+            path = path.replace("{" + parameter["name"] + "}", quote(text, safe=random.choice(["", "/", ",;="])))
+    if random.random() < 0.02:
+        path += random.choice(SUFFIXES)
+    return random.choice(ELSEWHERE) if random.random() < 0.005 else quote(path, safe="/%:@!$&'()*+,;=~?{}")
 
 
-def _text(random: Random, api: Api, schema: dict[str, Any]) -> str:
-    if random.random() < 0.03:
-        return random.choice([*TEXTS, "1_000", "1e3", "nan", "inf", " 7", "TRUE", "9" * 30])
-    found = value(random, schema, api.schemas)
+def _text(random: Random, api: Api, parameter: dict[str, Any]) -> str:
+    if random.random() < 0.02:
+        return random.choice([*TEXTS, *ODD])
+    found = value(random, api, _schema(parameter))
     if isinstance(found, list):
-        return random.choice([",", ",", "|", " "]).join(str(one) for one in found)
+        usual = DELIMITERS.get(parameter.get("style", ""), ",")
+        return (usual if random.random() < 0.9 else random.choice(",| ")).join(map(_written, found))
+    if isinstance(found, dict):
+        return ",".join(f"{name},{_written(below)}" for name, below in found.items())
+    return _written(found)
+
+
+def _schema(parameter: dict[str, Any]) -> Any:
+    content = parameter.get("content")
+    return next(iter(content.values())).get("schema", {}) if content else parameter.get("schema", {})
+
+
+def _written(found: Any) -> str:
     return str(found).lower() if isinstance(found, bool) else str(found)
 
 
-def _query(random: Random, api: Api, parameters: list[dict[str, Any]]) -> bytes:
-    parts = []
-    for parameter in parameters:
-        if parameter["in"] != "query" or random.random() > (0.98 if parameter.get("required") else 0.6):
+def _query(random: Random, api: Api, operation: Operation) -> bytes:
+    parts: list[str] = []
+    for parameter in operation.parameters:
+        if parameter["in"] != "query" or random.random() > (0.99 if parameter.get("required") else 0.6):
             continue
         name = parameter["name"]
-        if parameter.get("style") == "deepObject":
-            parts += [f"{name}[{below}]={random.choice(['1', 'x', ''])}" for below in random.sample(["a", "b", "c"], 2)]
+        if parameter.get("style") == "deepObject" and random.random() < 0.9:
+            parts += [f"{quote(name)}[{below}]={quote(text)}" for below, text in _deep(random, api, parameter)]
             continue
-        for _ in range(random.choice([1, 1, 1, 2])):
-            text = _text(random, api, schema_of(parameter))
-            parts.append(f"{quote(name, safe=random.choice(['[]', '']))}={quote(text, safe=random.choice(['', ',|']))}")
-    if random.random() < 0.15:
+        for _ in range(random.choice([1] * 12 + [2, 3])):
+            text = _text(random, api, parameter)
+            safe = random.choice(["", "", ",|", ",| /?:@!$'()*"])
+            parts.append(f"{quote(name, safe=random.choice(['[]', '']))}={quote(text, safe=safe)}")
+    if random.random() < 0.1:
         parts.append(random.choice(EXTRA))
     random.shuffle(parts)
     return "&".join(parts).encode("latin-1", "replace")
 
 
+def _deep(random: Random, api: Api, parameter: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what stands in the brackets, and the values."""
+    found = value(random, api, _schema(parameter))
+    pairs: list[tuple[str, str]] = []
+    for name, below in found.items() if isinstance(found, dict) else [("a", found)]:
+        if isinstance(below, dict):
+            pairs += [(f"{name}][{deeper}", _written(lowest)) for deeper, lowest in below.items()]
+        else:
+            pairs.append((name, _written(below)))
+    return pairs + [(random.choice(["", "a", "b", "b][c", "b]["]), "1")] * (random.random() < 0.1)
+
+
 def _header(random: Random, api: Api, parameter: dict[str, Any], made: Request) -> None:
-    if parameter["in"] not in ("header", "cookie") or random.random() < 0.1:
+    if parameter["in"] not in ("header", "cookie") or random.random() > (0.98 if parameter.get("required") else 0.7):
         return
-    text = _text(random, api, schema_of(parameter)).encode("utf-8").replace(b"\n", b"")
-    if parameter["in"] == "header":
-        made.headers.append((parameter["name"].lower().encode(), text))
-    else:
-        made.headers.append((b"cookie", parameter["name"].encode() + b"=" + text))
+    text = _text(random, api, parameter).encode("utf-8").replace(b"\n", b"").replace(b"\x00", b"")
+    name = parameter["name"].encode()
+    line = (name.lower(), text) if parameter["in"] == "header" else (b"cookie", name + b"=" + text)
+    made.headers += [line] * random.choice([1] * 30 + [2])
 
 
-def _credentials(random: Random, made: Request) -> None:
-    if random.random() < 0.95:
-        made.headers.append((b"x-key", random.choice(SECRETS).encode()))
-    if random.random() < 0.9:
-        made.headers.append((b"cookie", b"key=" + random.choice(SECRETS).encode()))
-    if random.random() < 0.95:
-        secret = random.choice(SECRETS).encode()
-        usual = [b"Bearer " + secret, b"Basic " + b64encode(b"ann:" + secret)] * 10
-        made.headers.append((b"authorization", random.choice([*usual, b"Basic x", b"x"])))
-
-
-def _body(random: Random, api: Api, body: dict[str, Any], made: Request) -> None:
-    media, definition = random.choice(list(body["content"].items()))
-    media = media.replace("*", "json")
-    found = value(random, definition["schema"], api.schemas)
-    content, content_type = _encoded(random, media, found)
-    if random.random() < 0.05:
-        content = random.choice(BROKEN)
-    if random.random() < 0.97:
-        more = random.choice(CHARSETS)
-        made.headers.append((b"content-type", random.choice([content_type] * 40 + [b"text/plain", b"x"]) + more))
-    if random.random() < 0.97:
-        made.headers.append((b"content-length", str(len(content)).encode()))
-    else:
-        made.headers.append((b"transfer-encoding", b"chunked"))
-    if len(content) > 2 and random.random() < 0.2:
-        cut = random.randint(1, len(content) - 1)
-        made.chunks = [content[:cut], b"", content[cut:]]
-    else:
-        made.chunks = [content]
-    made.truncated = random.random() < 0.03
-
-
-def _encoded(random: Random, media: str, found: Any) -> tuple[bytes, bytes]:
-    if media == "application/x-www-form-urlencoded":
-        return _form(random, found), media.encode()
-    if media == "multipart/form-data":
-        return _multipart(random, found), b"multipart/form-data; boundary=b"
-    if media in ("application/octet-stream", "text/plain"):
-        return random.choice(TEXTS).encode(), media.encode()
-    return json.dumps(found, ensure_ascii=random.random() < 0.5).encode(), media.encode()
-
-
-def _pairs(random: Random, found: Any) -> Iterator[tuple[str, str]]:
-    for name, below in (found if isinstance(found, dict) else {"a": junk(random)}).items():
-        for one in below if isinstance(below, list) and random.random() < 0.6 else [below]:
-            yield name, ",".join(map(str, one)) if isinstance(one, list) else str(one)
-
-
-def _form(random: Random, found: Any) -> bytes:
-    return "&".join(f"{quote(name)}={quote(text)}" for name, text in _pairs(random, found)).encode()
-
-
-def _multipart(random: Random, found: Any) -> bytes:
-    parts = b""
-    for name, text in _pairs(random, found):
-        file = FILE if name.startswith("file") or random.random() < 0.1 else b""
-        disposition = b'Content-Disposition: form-data; name="' + name.encode() + b'"' + file
-        parts += b"--b\r\n" + disposition + b"\r\n\r\n" + text.encode() + b"\r\n"
-    return parts + (b"--b--\r\n" if random.random() < 0.95 else b"")
+def _credentials(random: Random, operation: Operation, made: Request) -> None:
+    """Present what one of the alternatives wants, mostly, and now and then something else as well."""
+    wanted = [*random.choice(operation.schemes or ((),))]
+    if random.random() < 0.2:
+        wanted = random.choices([*wanted, *ELSE], k=random.randint(0, 2))
+    for scheme in wanted:
+        secret = random.choice(SECRETS)
+        location = scheme.get("in") if scheme["type"] == "apiKey" else "header"
+        if location == "query":
+            made.query += (b"&" if made.query else b"") + f"{quote(scheme['name'])}={secret}".encode()
+        elif location == "cookie":
+            made.headers.append((b"cookie", f"{scheme['name']}={secret}".encode()))
+        elif scheme["type"] == "apiKey":
+            made.headers.append((scheme["name"].lower().encode(), secret.encode()))
+        else:
+            basic = "basic" in (scheme["type"], scheme.get("scheme", "").lower())
+            usual = b"Basic " + b64encode(f"ann:{secret}".encode()) if basic else f"Bearer {secret}".encode()
+            made.headers.append((b"authorization", random.choice([*[usual] * 40, b"Basic x", b"x", b"bearer reader"])))

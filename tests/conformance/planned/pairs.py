@@ -1,0 +1,79 @@
+"""What is compared: connexion's AsyncApp with PlannedApp, and funcatron's own door without plans and with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from connexion import AsyncApp
+from starlette.types import ASGIApp
+
+from funcatron.http import PlannedApp, stack
+from funcatron.http.door import Door
+from funcatron.testing import application
+from tests.conformance.planned.api import Api
+from tests.conformance.planned.handlers import blocking, every
+from tests.conformance.planned.serving import serving
+
+__all__ = ["CONNEXION", "DOOR", "Answer", "Pair"]
+
+Answer: TypeAlias = tuple[Any, ...]
+"""Status, headers, body, what the functions saw, and what was raised through the application."""
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two applications for one document, and where the plans of the second are.
+
+    ``stock`` and ``planned`` make them, of a document and a number that chooses the handlers; they raise
+    FuncatronError where funcatron refuses the document. ``plain`` takes away what is new in each answer.
+    """
+
+    name: str
+    stock: Callable[[Api, int], ASGIApp]
+    planned: Callable[[Api, int], ASGIApp]
+    connexion: Callable[[Any], AsyncApp]
+    plain: Callable[[Answer], Answer]
+
+
+def _stock_door(api: Api, place: int) -> Door:
+    with _unplanned():
+        return _door(api, place)
+
+
+@contextmanager
+def _unplanned() -> Iterator[None]:
+    """Doors that are built here are built as if connexion were not as the plans want it."""
+    missing = stack.missing
+    stack.missing = lambda: ["plans"]
+    try:
+        yield
+    finally:
+        stack.missing = missing
+
+
+def _door(api: Api, place: int) -> Door:
+    options = {"validate_responses": api.options.get("validate_responses", True), "cache": False}
+    return Door(application(deepcopy(api.document), handlers=lambda name: (every, blocking)[len(name) % 2], **options))
+
+
+def _without_ids(found: Answer) -> Answer:
+    status, headers, body, seen, raised = found
+    kept = [(name, ID.sub("ID", text.decode("latin-1"))) for name, text in headers if name != b"traceparent"]
+    return (status, kept, ID.sub("ID", body) if isinstance(body, str) else body, seen, raised)
+
+
+CONNEXION = Pair(
+    "connexion",
+    lambda api, place: serving(AsyncApp, api, place),
+    lambda api, place: serving(PlannedApp, api, place),
+    lambda app: app,
+    lambda found: found,
+)
+DOOR = Pair("door", _stock_door, _door, lambda door: door._app, _without_ids)
