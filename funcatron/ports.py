@@ -261,8 +261,13 @@ class Trigger(Protocol):
     A class of a kind is called with keyword arguments: ``function`` (name), ``settings`` (the object under the kind),
     ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them. A class whose
     event is known at load has a classmethod ``example(settings) -> CloudEvent`` too: a function that it could never
-    call, because something required is missing, is then refused at load. One whose settings may surprise has a method
-    ``warnings() -> Sequence[str]``: ``funcatron check`` shows them, and they are logged at the start.
+    call, because something required is missing, is then refused at load.
+
+    More that a class may have: a method ``warnings() -> Sequence[str]`` for settings that may surprise (``funcatron
+    check`` shows them, and they are logged at the start); a method ``rehearse(tell)`` that begins as ``start`` does,
+    takes nothing away and gives ``tell`` a line for all that comes, with what would happen (``funcatron triggers
+    --dry-run``); a classmethod ``live(reference, settings=, config=) -> CloudEvent`` for the event of something that is
+    there, given the settings of a function's triggers of its kind (``funcatron invoke --event KIND:REFERENCE``).
     """
 
     kind: str

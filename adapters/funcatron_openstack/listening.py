@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
@@ -41,7 +41,7 @@ class Listening:
         wanted: ObjectFilter,
         publish: Publish,
         *,
-        subscription: Callable[[], Subscription] | None,
+        subscription: Subscription | None,
         period: float,
         told: threading.Event,
     ) -> None:
@@ -75,15 +75,17 @@ class Listening:
         self._pool.shutdown()
 
     def take(self, bodies: Sequence[bytes | str]) -> bool:
-        """Do what messages ask for; returns whether all of it was done before the end."""
+        """Do what messages ask for, once it is known what is new; returns whether it was done before the end."""
+        self._begun.wait()
         by_name: dict[str, list[Hint]] = {}
-        for body in bodies:
+        for body in bodies if not self._told.is_set() else ():
             for hint in self._hints(body):
                 if hint.object is None:
                     self._soon.set()
                 elif self._wanted.wants(hint.object):
                     by_name.setdefault(hint.object, []).append(hint)
-        return self._settle((name, hints, None) for name, hints in by_name.items())
+        done = self._settle((name, hints, None) for name, hints in by_name.items())
+        return done and not self._told.is_set()
 
     def _hints(self, body: bytes | str) -> list[Hint]:
         """Return the hints of a message that are about this container."""
@@ -91,8 +93,6 @@ class Listening:
             hints = read_hints(decode(body))
         except Malformed as error:
             logger.warning("a message is no notification and is left out: %s", error)
-            return []
-        if not hints or not self._begin():
             return []
         return [hint for hint in hints if hint.is_about(self._watch.container.account, self._watch.container.name)]
 
@@ -123,13 +123,8 @@ class Listening:
         return False
 
     def _listen(self) -> None:
-        if self._subscription is not None and self._begin():
-            Bus(self._subscription(), self.take, self._told).run()
-
-    def _begin(self) -> bool:
-        """Wait until it is known what is new; returns whether that came before the end."""
-        self._begun.wait()
-        return not self._told.is_set()
+        if self._subscription is not None:  # at once: what comes before it is known what is new waits in ``take``
+            Bus(self._subscription, self.take, self._told).run()
 
     def _look(self) -> None:
         """Look into the container again and again; at once where somebody asks for it, but not all the time."""

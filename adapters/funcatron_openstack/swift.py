@@ -6,8 +6,9 @@ for each version that was seen, whatever the bus has doubled, reordered or made 
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.util import find_spec
@@ -16,13 +17,16 @@ from typing import Any
 
 import msgspec
 
-from funcatron.errors import Unavailable
+from funcatron.errors import FuncatronError, Unavailable
 from funcatron.event import CloudEvent
+from funcatron.execution import new_id
 from funcatron.ports import Publish
 from funcatron.settings import Settings
 from funcatron_openstack.bus import Subscription
 from funcatron_openstack.container import Container, Denied
+from funcatron_openstack.events import Place, stored
 from funcatron_openstack.filter import ObjectFilter
+from funcatron_openstack.hint import Hint
 from funcatron_openstack.known import KnownObjects
 from funcatron_openstack.listening import Listening
 from funcatron_openstack.rate import Rate
@@ -30,6 +34,8 @@ from funcatron_openstack.sources import hints_of_event
 from funcatron_openstack.watch import Watch
 
 __all__ = ["SwiftTrigger"]
+
+logger = logging.getLogger("funcatron.swift")
 
 PERIOD = 30.0
 RATE = 100.0
@@ -45,20 +51,15 @@ class SwiftTrigger:
     def __init__(self, *, function: str, settings: Mapping[str, Any], config: Settings) -> None:
         self._function = function
         self._settings = settings
+        self._config = config
         self._wanted = ObjectFilter.from_settings(settings)
         self._actions = tuple(settings.get("actions", ["created"]))
         self._notifications: str | None = settings.get("notifications") or config.notifications
-        self._cloud: str | None = settings.get("cloud") or config.cloud
         self._folder = Path(config.data_dir).resolve()
         self._told = threading.Event()
-        self._container = Container(
-            str(settings["container"]), config, cloud=self._cloud, account=settings.get("account")
-        )
+        self._container = _container(settings, config)
         self._known = KnownObjects(self._folder, self._key)
-        self._watch = Watch(
-            function, self._container, self._known, self._actions, Rate(settings.get("rate", RATE)),
-            wait=self._told.wait,
-        )  # fmt: skip
+        self._watch = self._watching(self._known)
         self._listening: Listening | None = None
 
     @classmethod
@@ -114,15 +115,39 @@ class SwiftTrigger:
             raise Unavailable(str(error)) from error
         return [event for event in found if event is not None]
 
+    @classmethod
+    def live(cls, reference: str, *, settings: Sequence[Mapping[str, Any]], config: Settings) -> CloudEvent:
+        """See funcatron.ports.Trigger; the reference is ``CONTAINER/OBJECT``."""
+        name, _, given = reference.partition("/")
+        found = next((one for one in settings if one["container"] == name), {"container": name})
+        container = _container(found, config)
+        version = container.head(given) if given else None
+        if version is None:
+            raise FuncatronError(f"there is no object {given!r} in the container {name!r} of {container.account}")
+        event = stored(Place(container.account, name), version, "created", Hint(verb="seen"))
+        return msgspec.structs.replace(event, id=f"{event.id}-{new_id()}")  # it is asked for, however often
+
     def start(self, publish: Publish) -> None:
         """See funcatron.ports.Trigger."""
+        queue = f"funcatron.swift.{self._known.deployment}.{self._key}" if self._notifications is not None else None
+        self._listen(self._watch, publish, queue)
+
+    def rehearse(self, tell: Callable[[str], None]) -> None:
+        """See funcatron.ports.Trigger: what would happen is told, nothing is published, nothing is kept."""
+        self._listen(self._watching(KnownObjects(None, self._key), tell), lambda event: None, None)
+
+    def _listen(self, watch: Watch, publish: Publish, queue: str | None) -> None:
+        subscription = None
+        if self._notifications is not None:
+            subscription = Subscription(
+                url=self._notifications,
+                exchange=str(self._settings.get("exchange", EXCHANGE)),
+                routing_key=str(self._settings.get("routing_key", ROUTING_KEY)),
+                queue=queue,
+            )
+        period = float(self._settings.get("poll", PERIOD))
         self._listening = Listening(
-            self._watch,
-            self._wanted,
-            publish,
-            subscription=self._subscription if self._notifications is not None else None,
-            period=float(self._settings.get("poll", PERIOD)),
-            told=self._told,
+            watch, self._wanted, publish, subscription=subscription, period=period, told=self._told
         )
         self._listening.start()
 
@@ -136,15 +161,16 @@ class SwiftTrigger:
     @property
     def _key(self) -> str:
         """What tells this watch from others in the data folder; with another filter it is another watch."""
-        named = [self._function, self._cloud, self._settings.get("account"), self._settings["container"]]
+        cloud = self._settings.get("cloud") or self._config.cloud
+        named = [self._function, cloud, self._settings.get("account"), self._settings["container"]]
         seen = [sorted(self._wanted.prefixes), sorted(self._wanted.suffixes), self._wanted.segments]
         return sha256(msgspec.json.encode([*named, *seen])).hexdigest()[:16]
 
-    def _subscription(self) -> Subscription:
-        assert self._notifications is not None
-        return Subscription(
-            url=self._notifications,
-            exchange=str(self._settings.get("exchange", EXCHANGE)),
-            routing_key=str(self._settings.get("routing_key", ROUTING_KEY)),
-            queue=f"funcatron.swift.{self._known.deployment}.{self._key}",
-        )
+    def _watching(self, known: KnownObjects, tell: Callable[[str], None] = logger.debug) -> Watch:
+        rate = Rate(float(self._settings.get("rate", RATE)))
+        return Watch(self._function, self._container, known, self._actions, rate, wait=self._told.wait, tell=tell)
+
+
+def _container(settings: Mapping[str, Any], config: Settings) -> Container:
+    cloud = settings.get("cloud") or config.cloud
+    return Container(str(settings["container"]), config, cloud=cloud, account=settings.get("account"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from funcatron import plugins
 from funcatron.cli.console import log_to_stderr, print_json
 from funcatron.cli.options import json_option, settings_options
 from funcatron.event import CloudEvent
@@ -17,6 +19,9 @@ from funcatron.event import CloudEvent
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
     from funcatron.invocation import Result
+
+
+TRIGGERS = "funcatron.triggers"
 
 
 class JSONInput(click.ParamType[Any]):
@@ -37,6 +42,19 @@ class JSONInput(click.ParamType[Any]):
             self.fail(f"this is not JSON: {error}")
 
 
+class EventInput(JSONInput):
+    """A CloudEvent as JSON, ``@FILE`` or ``-``, or ``KIND:REFERENCE`` for what triggers of this kind can look at."""
+
+    name = "event"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it; a reference stays a string."""
+        kind, colon, _ = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if colon and kind in plugins.names(TRIGGERS):
+            return value
+        return super().convert(value, param, ctx)
+
+
 @click.command("invoke")
 @click.argument("spec", metavar="SPEC")
 @click.argument("function", metavar="FUNCTION")
@@ -49,7 +67,12 @@ class JSONInput(click.ParamType[Any]):
     help="Arguments by name, the request body under 'body'.",
 )
 @click.option("--async", "later", is_flag=True, help="Queue it for a worker; writes the execution.")
-@click.option("--event", type=JSONInput(), metavar="JSON|@FILE|-", help="Hand it this CloudEvent, for a worker.")
+@click.option(
+    "--event",
+    type=EventInput(),
+    metavar="JSON|@FILE|-|swift:CONTAINER/OBJECT",
+    help="Hand it this CloudEvent, or that of the object that is there, for a worker.",
+)
 @json_option
 @settings_options("data_dir", "store", "broker", "log_level", "cloud")
 def command(spec: str, function: str, given_input: Any, later: bool, event: Any, as_json: bool, **given: Any) -> int:
@@ -67,7 +90,9 @@ def command(spec: str, function: str, given_input: Any, later: bool, event: Any,
     log_to_stderr(app.settings.log_level)
     app.registry.get(function)
     if event is not None:
-        return asyncio.run(_publish(app, function, event))
+        if isinstance(event, str):
+            return asyncio.run(_publish(app, function, *_live(app, function, event)))
+        return asyncio.run(_publish(app, function, CloudEvent.from_json(event)))
     if later:
         return asyncio.run(_dispatch(app, function, given_input))
     return asyncio.run(_invoke(app, function, given_input, as_json))
@@ -109,10 +134,26 @@ async def _dispatch(app: Funcatron, function: str, given_input: dict[str, Any]) 
     return 0
 
 
-async def _publish(app: Funcatron, function: str, event: Any) -> int:
+def _live(app: Funcatron, function: str, given: str) -> tuple[CloudEvent, str, Mapping[str, Any]]:
+    """Return the event of what a reference leads to, the trigger's kind, and where parameters come from.
+
+    The function's own triggers of the kind say how, where it has any.
+    """
+    kind, _, reference = given.partition(":")
+    trigger = plugins.load(TRIGGERS, kind)
+    if not hasattr(trigger, "live"):
+        raise click.BadParameter(f"triggers of the kind {kind} cannot look at what is there", param_hint="--event")
+    settings = [one.settings for one in app.registry.get(function).extension.triggers if one.kind == kind]
+    event: CloudEvent = trigger.live(reference, settings=settings, config=app.settings)
+    return event, kind, settings[0].get("input", {}) if settings else {}
+
+
+async def _publish(
+    app: Funcatron, function: str, event: CloudEvent, trigger: str = "event", mapping: Mapping[str, Any] | None = None
+) -> int:
     await app.start()
     try:
-        executions = await app.apublish(CloudEvent.from_json(event), function=function)
+        executions = await app.apublish(event, function=function, trigger=trigger, mapping=mapping)
     finally:
         await app.stop()
     print_json([app.show(execution) for execution in executions])

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import time
 from base64 import b64encode
@@ -14,13 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.integration.running import until
-from tests.integration.uploading import ALL, Uploads, uploads
+from tests.integration.running import environment, running, until
+from tests.integration.uploading import ALL, HANDLERS, Uploads, document, uploads
 from tests.services import OpenStack, Swift
 
 pytestmark = pytest.mark.service
@@ -276,3 +279,33 @@ def test_a_container_that_goes_and_comes_again(app: Uploads, swift: Swift) -> No
     swift.put("going/b", b"2")
     calls = app.wait_for("going", ("b", "created"))
     assert len(calls) == 3
+
+
+def test_a_dry_run_shows_what_would_be_called(app: Uploads, swift: Swift, openstack: OpenStack, tmp_path: Path) -> None:
+    swift.put("rehearsed")
+    (tmp_path / "openapi.json").write_text(json.dumps(document({"uploads.note": [{"container": "rehearsed"}]})))
+    (tmp_path / "uploads.py").write_text(HANDLERS.read_text())
+    arguments = ("triggers", "--dry-run", "openapi.json")
+    with running(*arguments, folder=tmp_path, extra=openstack.environ) as program:
+        until(lambda: "listening to swift" in program.output(), "its queue")
+        swift.ask("PUT", "rehearsed/forged", b"x", anonymous=True)
+        swift.put("rehearsed/a", b"x")
+        until(lambda: "rehearsed/a: created at" in program.output(), "the upload", patience=120)
+        until(lambda: "put rehearsed/forged: there is no such object" in program.output(), "the refused one")
+        assert "for uploads.note" in program.output()
+    assert not (tmp_path / "seen").exists()
+    assert not (tmp_path / ".funcatron").exists()
+
+
+def test_an_object_that_is_there_calls_when_it_is_asked_for(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
+    folder = app.program.folder
+    for name, code in (("changes/before", 0), ("changes/absent", 1)):
+        command = [sys.executable, "-m", "funcatron.cli", "invoke", "openapi.json", "uploads.note"]
+        done = subprocess.run(
+            [*command, "--event", f"swift:{name}"], cwd=folder, env=environment(openstack.environ),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+    assert "there is no object 'absent'" in done.stderr
+    calls = app.wait_for("changes", ("before", "created"))
+    assert [line["size"] for line in calls if line["object"] == "before"] == [len("was there before")]

@@ -11,7 +11,7 @@ from typing import Any
 from tests.integration.running import Program, running, until
 from tests.services import OpenStack
 
-__all__ = ["Uploads", "document", "uploads"]
+__all__ = ["ALL", "HANDLERS", "Uploads", "document", "uploads"]
 
 HANDLERS = Path(__file__).parent / "uploads" / "uploads.py"
 ALL = ["created", "updated", "deleted"]
