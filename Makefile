@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
 SHOP := openapi/examples/shop/openapi.yaml
+GALLERY := openapi/examples/gallery
+CLOUD := .funcatron/mini
 SOURCES := funcatron adapters openapi workers devstack tests
 TESTS := tests
 JOBS := 3
@@ -13,13 +15,21 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types imports tests bench fuzz chaos wheel-test clean
+.PHONY: help run gallery test lint format types imports tests bench fuzz chaos wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 run: $(VENV)/.run  ## install into .venv and serve the example shop
 	@$(BIN)/funcatron run $(SHOP)
+
+gallery: $(VENV)/.gallery  ## a small OpenStack of your own, and the example gallery on it: pictures in, thumbnails out
+	@devstack/mini/up --dir $(CLOUD)
+	@trap 'devstack/mini/down --dir $(CLOUD)' EXIT; eval "$$(devstack/mini/env --dir $(CLOUD))"; \
+	$(BIN)/python $(GALLERY)/upload.py; \
+	echo 'Upload pictures from another terminal:'; \
+	echo '  eval "$$(devstack/mini/env --dir $(CLOUD))"; $(BIN)/python $(GALLERY)/upload.py --samples 3'; \
+	$(BIN)/funcatron run $(GALLERY)/openapi.yaml
 
 test: $(VENV)/.test  ## everything that must pass: lint, types, import floors, tests with coverage
 	@$(MAKE) --no-print-directory --keep-going lint types imports tests
@@ -87,6 +97,12 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@$(PIP) --upgrade "pip>=25.1"
 	@$(PIP) --editable . --group test
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.gallery: $(VENV)/.run
+	@echo "Installing openstacksdk and Pillow"
+	@$(PIP) --upgrade "pip>=25.1"
+	@$(PIP) --editable '.[openstack]' --group gallery
+	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
 	@echo "Installing the peers of the benchmarks"
