@@ -52,9 +52,10 @@ CONTROL = "/_funcatron"
 class Funcatron:
     """One application: the functions of its documents, callable through every door.
 
-    ``specs`` are paths, URLs or dicts; ``handlers`` take the place of importing what operationIds name; ``middleware``
-    wraps every invocation, the first one outermost; ``settings`` are read from the environment where none are given;
-    ``store``, ``dispatcher`` and ``calls`` stand in for what the settings name (tests, embedding).
+    ``specs`` are paths, URLs or dicts, and so are ``overlays``, which change them (OpenAPI Overlay 1.x; those of the
+    settings come first); ``handlers`` take the place of importing what operationIds name; ``middleware`` wraps every
+    invocation, the first one outermost; ``settings`` are read from the environment where none are given; ``store``,
+    ``dispatcher`` and ``calls`` stand in for what the settings name (tests, embedding).
 
     Documents are loaded here, so a mistake raises SpecError here. Handlers are bound on first use of ``registry``
     (any door, or ``start``), so that services may be registered before.
@@ -64,6 +65,7 @@ class Funcatron:
         self,
         *specs: Source,
         handlers: Handlers | None = None,
+        overlays: Sequence[Source] = (),
         middleware: Sequence[Middleware] = (),
         settings: Settings | None = None,
         store: ExecutionStore | None = None,
@@ -71,7 +73,9 @@ class Funcatron:
         calls: Calls | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.documents = load_documents(specs, handlers, self.settings.cache_folder)
+        self.documents = load_documents(
+            specs, handlers, self.settings.cache_folder, (*self.settings.overlay, *overlays)
+        )
         self.services = Services()
         self.handlers = handlers
         self._middleware = tuple(middleware)

@@ -20,6 +20,7 @@ from funcatron.signatures import bind
 from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, examine
 from funcatron.spec.operation import Extension, Operation
+from funcatron.spec.overlay import read_overlays
 from funcatron.types import Handler
 
 __all__ = ["Function", "Registry", "build_registry", "load_documents"]
@@ -88,8 +89,9 @@ def load_documents(
     specs: Sequence[str | Path | Mapping[str, Any]],
     handlers: Handlers | None = None,
     cache_folder: Path | None = None,
+    overlays: Sequence[str | Path | Mapping[str, Any]] = (),
 ) -> tuple[Document, ...]:
-    """Load every document; raises SpecError with the mistakes of all of them.
+    """Load every document, changed by ``overlays``; raises SpecError with the mistakes of all of them.
 
     Those that were found valid are kept in ``cache_folder``, if there is one, for the next start.
     Where there are any, the handlers of what is sound are looked at too, so that a person sees everything at once.
@@ -99,9 +101,10 @@ def load_documents(
     documents: list[Document] = []
     mistakes: list[Mistake] = []
     cache = DocumentCache.at(cache_folder)
+    changes = read_overlays(overlays)
     for spec in specs:
         try:
-            document, found = examine(spec, cache)
+            document, found = examine(spec, cache, changes)
         except SpecError as error:
             mistakes += error.mistakes
         else:

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     spec: tuple[str, ...] = ()  # documents, for processes that get none by argument (celery -A funcatron_celery.app)
+    overlay: tuple[str, ...] = ()  # OpenAPI Overlay documents that change the documents
     host: str = "127.0.0.1"
     port: Port = 8000  # 0: one that is free
     processes: Positive = 1  # HTTP server processes

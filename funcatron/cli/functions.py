@@ -19,11 +19,11 @@ COLUMNS = ("FUNCTION", "ROUTE", "MODE", "TRIGGERS", "HANDLER")
 @click.command("functions")
 @specs_argument
 @json_option
-def command(specs: Sequence[str], as_json: bool) -> None:
+def command(specs: Sequence[str], as_json: bool, **given: Any) -> None:
     """List the functions of documents: route, mode, triggers, handler."""
     from funcatron.cli.application import application
 
-    registry = application(specs, {}).registry
+    registry = application(specs, given).registry
     if as_json:
         print_json([_as_json(function) for function in registry])
     else:

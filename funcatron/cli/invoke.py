@@ -13,7 +13,7 @@ import click
 
 from funcatron import plugins
 from funcatron.cli.console import log_to_stderr, print_json
-from funcatron.cli.options import json_option, settings_options
+from funcatron.cli.options import json_option, overlay_option, settings_options
 from funcatron.event import CloudEvent
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class EventInput(JSONInput):
 
 @click.command("invoke")
 @click.argument("spec", metavar="SPEC")
+@overlay_option
 @click.argument("function", metavar="FUNCTION")
 @click.option(
     "--input",

@@ -89,10 +89,17 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
 def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are settings and that were given."""
     names = {field.name for field in msgspec.structs.fields(Settings)}
-    return {name: value for name, value in given.items() if name in names and value is not None}
+    return {name: value for name, value in given.items() if name in names and value not in (None, ())}
 
 
-specs_argument = click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
-"""One or more OpenAPI documents, files or URLs; or ``module:name`` of a Funcatron."""
+overlay_option = click.option(
+    "--overlay", multiple=True, metavar="FILE", help="OpenAPI Overlay to change the documents with; may be repeated."
+)
+
+
+def specs_argument(function: F) -> F:
+    """Add SPEC..., one or more OpenAPI documents, files or URLs, or ``module:name`` of a Funcatron; and --overlay."""
+    return click.argument("specs", nargs=-1, required=True, metavar="SPEC...")(overlay_option(function))
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")

@@ -46,7 +46,7 @@ def _run_reloading(specs: Sequence[str], settings: Settings) -> int:
     from funcatron.cli.reload import Sources, run_reloading
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--reload"]
-    folders = sorted({Path.cwd(), *_folders(specs)})
+    folders = sorted({Path.cwd(), *_folders([*specs, *settings.overlay])})
     return run_reloading(arguments, folders, Sources(Path(settings.data_dir)), settings.shutdown_timeout + 5)
 
 

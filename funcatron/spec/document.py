@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from funcatron.spec.cache import DocumentCache
 from funcatron.spec.kept import keep, kept
 from funcatron.spec.operation import Operation
 from funcatron.spec.operations import READERS, operations
+from funcatron.spec.overlay import apply
 from funcatron.spec.pointer import find, split
 from funcatron.spec.pruning import prune
 from funcatron.spec.references import Bundle, follow
@@ -56,34 +57,40 @@ class Document:
         return self._bundle.mistake(split(pointer), message)
 
 
-def load(source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None) -> Document:
+def load(
+    source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None, overlays: Sequence[Source] = ()
+) -> Document:
     """Read a document from a path (YAML or JSON), a file: or http(s): URL, or a dict, which is not changed.
 
-    OpenAPI 2.0, 3.0 and 3.1 are read. A file whose content is in the ``cache`` is not parsed and checked again. Raises
-    SpecError that lists every mistake, each with file, line and JSON Pointer.
+    OpenAPI 2.0, 3.0 and 3.1 are read. A file whose content is in the ``cache`` is not parsed and checked again.
+    ``overlays`` (``overlay.read_overlays``) are applied before it is checked. Raises SpecError that lists every
+    mistake, each with file, line and JSON Pointer.
     """
-    document, mistakes = examine(source, cache)
+    document, mistakes = examine(source, cache, overlays)
     if mistakes or document is None:
         raise SpecError(mistakes)
     return document
 
 
 def examine(
-    source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None
+    source: str | Path | Mapping[str, Any], cache: DocumentCache | None = None, overlays: Sequence[Source] = ()
 ) -> tuple[Document | None, list[Mistake]]:
     """As ``load``, but return every mistake together with what of the document is sound, None if nothing is.
 
     Raises SpecError where it cannot be read at all.
     """
-    if (found := kept(source, cache)) is not None:
+    if (found := kept(source, cache, overlays)) is not None:
         return Document(*found), []
     root = read(source)
+    patches = apply(overlays, root) if overlays else {}
     version = _version(root)
-    bundle = Bundle(root, DIALECTS[version])
+    bundle = Bundle(root, DIALECTS[version], patches)
     bundle.complete()
+    for overlay in overlays:
+        bundle.sources.setdefault(overlay.uri, overlay)
     mistaken = [*((mistake, None) for mistake in bundle.mistakes), *_mistakes(bundle, version)]
     if not mistaken:
-        keep(source, bundle, version, cache)
+        keep(source, bundle, version, cache, overlays)
         return Document(bundle, version), []
     mistakes = [mistake for mistake, _ in mistaken]
     places = [place or (split(mistake.pointer) if mistake.file == root.name else ()) for mistake, place in mistaken]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -41,11 +42,13 @@ class _Entry(msgspec.Struct, frozen=True, array_like=True):
     tree: dict[str, Any]
 
 
-def kept(source: Any, documents: DocumentCache | None) -> tuple[Bundle, tuple[int, int]] | None:
+def kept(
+    source: Any, documents: DocumentCache | None, overlays: Sequence[Source] = ()
+) -> tuple[Bundle, tuple[int, int]] | None:
     """Return the bundle of a document that was found valid, and its version, None where it has to be read."""
     if documents is None or (found := named(source)) is None:
         return None
-    entry: _Entry | None = documents.get(_key(*found), _Entry)
+    entry: _Entry | None = documents.get(_key(*found, overlays), _Entry)
     if entry is None:
         return None
     try:
@@ -60,18 +63,25 @@ def kept(source: Any, documents: DocumentCache | None) -> tuple[Bundle, tuple[in
     return Bundle.restored(root, DIALECTS[entry.version], sources, origins), entry.version
 
 
-def keep(source: Any, bundle: Bundle, version: tuple[int, int], documents: DocumentCache | None) -> None:
+def keep(
+    source: Any,
+    bundle: Bundle,
+    version: tuple[int, int],
+    documents: DocumentCache | None,
+    overlays: Sequence[Source] = (),
+) -> None:
     """Keep a bundle that has no mistake, if all that it is made of are files."""
     found = named(source)
     if documents is None or found is None or any(one.path is None for one in bundle.sources.values()):
         return
     files = tuple(_File(one.uri, one.name, _digest(one)) for one in bundle.sources.values())
     origins = tuple((parts, one.uri, way) for parts, (one, way) in bundle.origins.items())
-    documents.put(_key(*found), _Entry(version, files, origins, bundle.tree))
+    documents.put(_key(*found, overlays), _Entry(version, files, origins, bundle.tree))
 
 
-def _key(uri: str, name: str) -> str:
-    return hashlib.sha256("\0".join((_reader(), uri, name)).encode("utf-8", "surrogatepass")).hexdigest()
+def _key(uri: str, name: str, overlays: Sequence[Source]) -> str:
+    names = (_reader(), uri, name, *(part for overlay in overlays for part in (overlay.uri, overlay.name)))
+    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _digest(source: Source) -> bytes:

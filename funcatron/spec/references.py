@@ -20,6 +20,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 from funcatron.errors import Mistake, SpecError
 from funcatron.spec.identifiers import Identifiers, absolute
+from funcatron.spec.overlay import Patches
 from funcatron.spec.pointer import Parts, find, join, split_fragment
 from funcatron.spec.source import Source, read_uri
 from funcatron.spec.structure import Dialect, walk
@@ -35,13 +36,15 @@ _ANNOTATIONS = frozenset(
 class Bundle:
     """One tree made of one or more sources; the root's tree, a mapping, is changed.
 
-    ``sources`` are what it is made of, by URI, ``origins`` where parts of the tree came from, other than the root.
-    ``mistakes`` lists the references that lead nowhere, ``strays`` the kind and place of what is referenced where
-    nothing of its kind stands (below an extension, say): the document's schema does not see that it is of its kind.
+    ``sources`` are what it is made of, by URI, ``origins`` where parts of the tree came from, other than the root;
+    ``patches`` say what overlays have put into the root's tree. ``mistakes`` lists the references that lead nowhere,
+    ``strays`` the kind and place of what is referenced where nothing of its kind stands (below an extension, say): the
+    document's schema does not see that it is of its kind.
     """
 
-    def __init__(self, root: Source, dialect: Dialect) -> None:
+    def __init__(self, root: Source, dialect: Dialect, patches: Patches | None = None) -> None:
         self.root = root
+        self._patches = patches or {}
         self.dialect = dialect
         self.tree: dict[str, Any] = root.tree
         homes = {home[:length] for home in dialect.homes.values() for length in range(1, len(home) + 1)}
@@ -79,6 +82,10 @@ class Bundle:
 
     def mistake(self, parts: Parts, message: str) -> Mistake:
         """Return a Mistake at a node of the tree, with the file and line that it came from."""
+        for length in range(len(parts), 0, -1):
+            if parts[:length] in self._patches:
+                overlay, place = self._patches[parts[:length]]
+                return overlay.mistake(place + parts[length:], message)
         source, way = self.origin(parts)
         return source.mistake(way, message)
 
