@@ -25,7 +25,7 @@ from funcatron.schemas import SchemaValidator, compile_schema
 from funcatron.spec.operation import Operation, Parameter
 from funcatron.types import MISSING, Location
 
-__all__ = ["Binder", "Plan", "Slot", "argument_name", "find_media", "is_json"]
+__all__ = ["Binder", "Checked", "Plan", "Slot", "argument_name", "find_media", "fresh", "is_json"]
 
 CONNEXION_DETAILS = frozenset({"user", "token_info"})
 """What connexion gives to a handler that takes everything (``**kwargs``)."""
@@ -113,12 +113,12 @@ class Binder:
             (slot.parameter.location, slot.parameter.name): slot.name for slot in slots
         }
         self._plan = plan
-        self._slots = slots
+        self.slots = slots
         self._names = {slot.name for slot in slots} | ({body_name} if body_name else set())
         self._by_spelling = spellings_of(slots, body_name)
         self._bodies: dict[str | None, SchemaValidator | None] = {}
-        self._loader = loader
-        self._field_defaults = field_defaults
+        self.loader = loader
+        self.field_defaults = field_defaults
         self._taken = frozenset(plan.keywords.values())
         body = operation.body
         self._direct = None if _is_involved(plan, loader) else tuple(plan.keywords.items())
@@ -134,11 +134,11 @@ class Binder:
         """
         checked = Checked()
         violations: list[Violation] = []
-        for slot in self._slots:
+        for slot in self.slots:
             value = arguments.get(slot.name, MISSING)
             if value is MISSING:
                 if slot.default is not MISSING:
-                    checked[slot.name] = _fresh(slot.default)
+                    checked[slot.name] = fresh(slot.default)
                 elif slot.parameter.required:
                     violations.append(Violation(slot.pointer, "is required"))
                 continue
@@ -154,8 +154,8 @@ class Binder:
 
     def _check_body(self, name: str, value: Any, checked: Checked, media_type: str | None) -> list[Violation]:
         body = self.operation.body
-        if self._field_defaults and (value is MISSING or isinstance(value, Mapping)):
-            value = deepcopy(self._field_defaults) | dict(value or {})
+        if self.field_defaults and (value is MISSING or isinstance(value, Mapping)):
+            value = deepcopy(self.field_defaults) | dict(value or {})
         if value is MISSING:
             return [Violation("/body", "is required")] if body is not None and body.required else []
         checked[name] = value
@@ -164,8 +164,8 @@ class Binder:
             text = _text(value)
             if text is value or not validator.is_valid(text):
                 return validator.violations(text, "/body")
-        if self._loader is not None and value is not None:
-            checked.loaded, violations = self._loader.load(value, "/body")
+        if self.loader is not None and value is not None:
+            checked.loaded, violations = self.loader.load(value, "/body")
             return violations
         return []
 
@@ -252,14 +252,14 @@ class Binder:
                 pass
         plan = self._plan
         keywords: dict[str, Any] = dict(plan.absent)
-        if plan.empty_body and self._loader is None and plan.body_keyword is not None:
+        if plan.empty_body and self.loader is None and plan.body_keyword is not None:
             keywords[plan.body_keyword] = {}
         for key, name in plan.keywords.items():
             if name in arguments:
                 keywords[key] = arguments[name]
         if plan.everything:
             keywords |= {name: value for name, value in arguments.items() if name not in self._taken}
-        if self._loader is not None:
+        if self.loader is not None:
             self._load(arguments, keywords)
         elif self._unpacks:
             self._unpack(arguments.get(self.body_argument or ""), keywords)
@@ -277,13 +277,13 @@ class Binder:
     def _load(self, arguments: Mapping[str, Any], keywords: dict[str, Any]) -> None:
         """Hand over the body in its type: as it was loaded when it was checked, anew where that was handed over."""
         body = arguments.get(self.body_argument or "")
-        if self._loader is None or body is None:
+        if self.loader is None or body is None:
             return
         loaded: Any = MISSING
         if isinstance(arguments, Checked):
             loaded, arguments.loaded = arguments.loaded, MISSING
         if loaded is MISSING:
-            loaded, violations = self._loader.load(body, "/body")
+            loaded, violations = self.loader.load(body, "/body")
             if violations:
                 raise InvalidInput(violations)
         keywords[self._plan.body_keyword or ""] = loaded
@@ -338,7 +338,8 @@ def _spellings(name: str) -> tuple[str, ...]:
     return argument_name(name), name, sanitized, argument_name(name) + "_"
 
 
-def _fresh(default: Any) -> Any:
+def fresh(default: Any) -> Any:
+    """Return a default that its taker may change."""
     return default if isinstance(default, _SCALARS) else deepcopy(default)
 
 

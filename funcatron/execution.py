@@ -230,12 +230,12 @@ def line_of(function: str, source: str, subject: str) -> str:
 
 def new_id() -> str:
     """Return a new UUID of version 7 (RFC 9562, section 5.7): ids sort by the time they were made."""
-    made = (time.time_ns() // 1_000_000).to_bytes(6, "big").hex()
+    made = (time.time_ns() // 1_000_000 << 16).to_bytes(8, "big").hex("-", 4)[:13]
     try:
         tail = _tails.pop()
     except IndexError:
         tail = _draw()
-    return f"{made[:8]}-{made[8:]}{tail}"
+    return made + tail
 
 
 _tails: list[str] = []

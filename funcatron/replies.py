@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -53,7 +53,7 @@ class _Usual:
     """What becomes of a JSON object or array with some status, no headers said."""
 
     content_type: str
-    validator: SchemaValidator | None
+    fits: Callable[[Any], bool]
 
 
 class Replies:
@@ -74,10 +74,8 @@ class Replies:
         value, status = returned if type(returned) is tuple and len(returned) == 2 else (returned, 200)
         if type(value) in _CONTAINERS and type(status) is int:  # JSON that is valid: all else takes a second look
             usual = self._usual[status] if status in self._usual else self._compile_usual(status)
-            if usual is not None and (body := plain_json(value)) is not None:
-                validator = usual.validator
-                if validator is None or validator.takes(value):
-                    return Result(value=value, status=status, body=body, content_type=usual.content_type)
+            if usual is not None and (body := plain_json(value)) is not None and usual.fits(value):
+                return Result(value=value, status=status, body=body, content_type=usual.content_type)
         return self._encode_any(returned)
 
     def _compile_usual(self, status: int) -> _Usual | None:
@@ -95,8 +93,11 @@ class Replies:
         if not is_json(content_type) or status in EMPTY:
             return None
         if reply is None or not self._validate:
-            return _Usual(content_type, None)
-        return None if reply.required_headers else _Usual(content_type, self._validator(reply, status, content_type))
+            return _Usual(content_type, _anything)
+        if reply.required_headers:
+            return None
+        validator = self._validator(reply, status, content_type)
+        return _Usual(content_type, _anything if validator is None else validator.takes)
 
     def _encode_any(self, returned: Any) -> Result:
         unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)
@@ -173,6 +174,10 @@ class Replies:
                 compile_schema(self._operation.document, schema, direction="response") if schema else None
             )
         return self._validators[key]
+
+
+def _anything(value: Any) -> bool:
+    return True
 
 
 def _infer(types: tuple[str, ...], status: int, value: Any) -> str:

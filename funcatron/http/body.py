@@ -47,6 +47,14 @@ class BodyReader:
         bare = [_bare(key) for key in body.content]
         self._assumed = bare[0] if len(bare) == 1 and _kind(bare[0]) == "json" else None
 
+    def json_media(self, content_type: str | None) -> str | None:
+        """Return the media type of a body if it is JSON in UTF-8, and accepted; else None."""
+        content_type = content_type or self._assumed
+        if content_type is None or find_media(self._content, content_type) is None:
+            return None
+        bare, charset = _bare(content_type), media_parameter(content_type, "charset")
+        return bare if _kind(bare) == "json" and (charset or "utf-8").lower() == "utf-8" else None
+
     async def read(self, stream: RequestStream, headers: Mapping[str, str]) -> ReadBody:
         """Return the body. Raises InvalidInput for what cannot be decoded, Problem 413 and 415."""
         content_type = headers.get("content-type") or self._assumed

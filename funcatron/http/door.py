@@ -1,9 +1,9 @@
-"""The HTTP door as an ASGI server sees it: it starts, prepares each request, and stops."""
+"""The HTTP door as an ASGI server sees it: it starts, finds the function of each request, and stops."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -17,6 +17,8 @@ from funcatron.http.stream import Replay
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
+    from funcatron.http.plan.apis import Planned
+    from funcatron.http.plan.route import Routes
 
 __all__ = ["build_door"]
 
@@ -30,33 +32,51 @@ def build_door(funcatron: Funcatron) -> ASGIApp:
 
 
 class Door:
-    """Starts and stops with the server's lifespan, or starts at the first request where the server has none."""
+    """Starts and stops with the server's lifespan, or starts at the first request where the server has none.
+
+    A request for a function goes to its plan; all others go to connexion's stack, and everything does where that is
+    not as the plans know it.
+    """
 
     def __init__(self, funcatron: Funcatron) -> None:
         self._funcatron = funcatron
-        self._app = build_stack(funcatron, self._lifespan)
+        self._settings = funcatron.settings
+        self._stack = build_stack(funcatron, self._lifespan)
+        self._routes: Routes[Planned] | None = None
         self._started = False
         self._starting = asyncio.Lock()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection (ASGI)."""
-        if scope["type"] == "http":
-            if not self._started:
-                await self._start()
-            scope = _prepared(scope)
-            scope[SETTINGS] = self._funcatron.settings
-            receive = Replay(receive)
-        await self._app(scope, receive, send)
+        if self._routes is not None and scope["type"] == "http" and not scope.get("root_path"):
+            if b"%" in (scope.get("raw_path") or b""):
+                scope = _with_slashes(scope)
+            scope[SETTINGS] = self._settings
+            found = self._routes.find(scope["method"], scope["path"])
+            if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
+                return plan.serve(scope, receive, send, found[1], self._stack.app)
+        return self._other(scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._stack.app(scope, receive, send)
+        elif self._started:
+            extensions = dict(scope.get("extensions") or {})
+            scope = {**_with_slashes(scope), "extensions": extensions, SETTINGS: self._settings}
+            await self._stack.app(scope, Replay(receive), send)
+        else:
+            await self._start()
+            await self(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         await self._start()
-        registering = asyncio.to_thread(register_all, self._app.middleware.middleware_stack)
+        registering = asyncio.to_thread(register_all, self._stack.app.middleware.middleware_stack)
         rest = asyncio.create_task(registering)  # in the background: most requests do without
         try:
             yield
         finally:
-            self._started = False
+            self._started, self._routes = False, None
             await rest
             await self._funcatron.stop()
 
@@ -64,14 +84,14 @@ class Door:
         async with self._starting:
             if not self._started:
                 await self._funcatron.start()
+                self._routes = self._stack.routes()
                 self._started = True
 
 
-def _prepared(scope: Scope) -> Scope:
-    """Return a scope of our own; a path keeps an encoded slash, which is data and no separator."""
-    scope = {**scope, "extensions": dict(scope.get("extensions") or {})}
+def _with_slashes(scope: Scope) -> Scope:
+    """Return a scope whose path keeps an encoded slash, which is data and no separator."""
     raw_path: bytes = scope.get("raw_path") or b""
-    if b"%2f" in raw_path.lower():
-        kept = raw_path.decode("latin-1").replace("%2F", "%252F").replace("%2f", "%252F")
-        scope["path"] = unquote(kept)
-    return scope
+    if b"%2f" not in raw_path.lower():
+        return scope
+    kept = raw_path.decode("latin-1").replace("%2F", "%252F").replace("%2f", "%252F")
+    return {**scope, "path": unquote(kept)}

@@ -43,7 +43,7 @@ class FunctionEndpoint:
         self._later = None if function.operation.secrets else later
 
     @cached_property
-    def _decoder(self) -> RequestDecoder:
+    def decoder(self) -> RequestDecoder:
         """What decodes its requests, made at the first one."""
         return RequestDecoder(self.function, self._max_body)
 
@@ -53,7 +53,7 @@ class FunctionEndpoint:
         headers = header_map(scope)
         decoded = Decoded()
         try:
-            decoded = await self._decoder.decode(scope, receive, headers)
+            decoded = await self.decoder.decode(scope, receive, headers)
             result = await self._answer(self._call(call_id, decoded, headers, scope, receive))
         except ClientDisconnect:
             return
@@ -69,17 +69,29 @@ class FunctionEndpoint:
             return await self._later(call)
         return await self._now(call)
 
-    def _call(self, call_id: str, decoded: Decoded, headers: Mapping[str, str], scope: Scope, receive: Receive) -> Call:
-        context: dict[str, Any] = scope["extensions"].get(CONTEXT, {})
-        extras: dict[str, Any] = {name: context[name] for name in ("user", "token_info") if name in context}
+    @property
+    def may_be_later(self) -> bool:
+        """Whether a client's preference to be answered later is followed."""
+        return self._later is not None
+
+    def public_headers(self, scope: Scope) -> dict[str, str]:
+        """Return a request's headers by name in lower case, without credentials and cookies."""
+        return self._public(header_map(scope))
+
+    def _public(self, headers: Mapping[str, str]) -> dict[str, str]:
         public = public_headers(headers)
         for name in self._credentials:
             public.pop(name, None)
+        return public
+
+    def _call(self, call_id: str, decoded: Decoded, headers: Mapping[str, str], scope: Scope, receive: Receive) -> Call:
+        context: dict[str, Any] = scope["extensions"].get(CONTEXT, {})
+        extras: dict[str, Any] = {name: context[name] for name in ("user", "token_info") if name in context}
         return Call(
             id=call_id,
             function=self.function,
             arguments=_check(self.function, decoded),
-            headers=public,
+            headers=self._public(headers),
             preferences=parse_prefer(headers.get("prefer")),
             principal=principal_of(context),
             extras={**extras, "context_": context},

@@ -68,8 +68,10 @@ class Metrics:
             count = self.invocations.setdefault((function, trigger, outcome), Count())
             spread = self.durations.setdefault((function, trigger), Spread())
             series = self._series[function, trigger, outcome] = count, spread
-        series[0].number += 1
-        series[1].add(seconds)
+        count, spread = series
+        count.number += 1
+        spread.buckets[bisect_left(BOUNDS, seconds)] += 1
+        spread.total += seconds
 
     def accepted(self, function: str, trigger: str) -> None:
         """Count one execution that was made durable."""

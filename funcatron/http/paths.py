@@ -34,6 +34,13 @@ class PathTemplate:
         }
         self._count = len({name for names, _ in self._patterns.values() for name in names})
 
+    @property
+    def has_whole_segments(self) -> bool:
+        """Whether each parameter is all of one segment, and stands once: then the router's texts are they."""
+        named = [names for names, _ in self._patterns.values()]
+        whole = all(self._segments[index] == f"{{{names[0]}}}" for index, (names, _) in self._patterns.items())
+        return whole and not self._spans and len(named) == self._count
+
     def match(self, scope: Scope) -> Pairs:
         """Return each parameter's text; raises Problem 404 where one that stands twice has two values."""
         raw: bytes | None = scope.get("raw_path")

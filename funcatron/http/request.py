@@ -6,14 +6,14 @@ whether the rest is valid is the Binder's to say, as on every door.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.types import Receive, Scope
 
-from funcatron.binding import is_json
+from funcatron.binding import Slot, is_json
 from funcatron.errors import InvalidInput, Violation
 from funcatron.http.body import BodyReader
 from funcatron.http.content import read_json
@@ -76,7 +76,22 @@ class RequestDecoder:
             if ("path", name) in binder.arguments
         }
         self._body_argument = binder.body_argument
-        self._body = None if operation.body is None else BodyReader(operation.document, operation.body, max_body)
+        self.body = None if operation.body is None else BodyReader(operation.document, operation.body, max_body)
+
+    @property
+    def has_whole_segments(self) -> bool:
+        """Whether each parameter of the path is all of one segment, and stands once."""
+        return self._path.has_whole_segments
+
+    def routed(self, slots: Iterable[Slot]) -> list[tuple[str, Slot]]:
+        """Return the path's parameters, each with the router's name for it."""
+        by_argument = {slot.name: slot for slot in slots}
+        return [(name, by_argument[argument]) for name, argument in self._routed.items()]
+
+    def values(self, location: Location, scope: Scope, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the arguments of one location; raises InvalidInput and UnicodeDecodeError."""
+        pairs = self._pairs(location, scope, headers)
+        return {reader.argument: reader.read(pairs) for reader in self._readers[location]}
 
     async def decode(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Decoded:
         """Return what the request says; ``headers`` come from ``header_map``.
@@ -90,9 +105,9 @@ class RequestDecoder:
         if self._routed:  # for handlers that ask connexion.request
             arguments = decoded.arguments
             scope["path_params"] = {name: arguments[key] for name, key in self._routed.items() if key in arguments}
-        if self._body is not None and self._body_argument is not None:
+        if self.body is not None and self._body_argument is not None:
             try:
-                body = await self._body.read(RequestStream(receive, headers, self._limit), headers)
+                body = await self.body.read(RequestStream(receive, headers, self._limit), headers)
             except InvalidInput as invalid:
                 decoded.violations += invalid.violations
             else:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem
@@ -18,7 +19,7 @@ from funcatron.headers import pairs
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 
-__all__ = ["problem_result", "send_result"]
+__all__ = ["plain_start", "problem_result", "send_result"]
 
 logger = logging.getLogger("funcatron.http")
 
@@ -26,6 +27,7 @@ PROBLEM_JSON = "application/problem+json"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 section 5.6.2
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "keep-alive"})
+_EMPTY = frozenset({204, 304})
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -40,6 +42,15 @@ def problem_result(problem: Problem) -> Result:
         content_type=PROBLEM_JSON,
         failure="handler",
     )
+
+
+def plain_start(result: Result) -> Message | None:
+    """Return the start of an answer that has bytes for a body and no headers of its own; None for all others."""
+    body, content_type, status = result.body, result.content_type, result.status
+    if result.headers or type(body) is not bytes or content_type is None or status < 200 or status in _EMPTY:
+        return None
+    headers = [_content_type(content_type), (b"content-length", b"%d" % len(body))]
+    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 async def send_result(result: Result, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,9 +81,14 @@ async def send_result(result: Result, scope: Scope, receive: Receive, send: Send
             await close()
 
 
+@lru_cache(256)
+def _content_type(content_type: str) -> tuple[bytes, bytes]:
+    return b"content-type", _value("content-type", content_type)
+
+
 def _is_empty(result: Result) -> bool:
     """Whether the status forbids content."""
-    return result.status < 200 or result.status in (204, 304)
+    return result.status < 200 or result.status in _EMPTY
 
 
 async def _stream(chunks: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +134,7 @@ def _headers(result: Result) -> Headers:
         found.append((lower.encode(), _value(name, value)))
     if not _is_empty(result):
         if result.content_type is not None:
-            found.append((b"content-type", _value("content-type", result.content_type)))
+            found.append(_content_type(result.content_type))
         if isinstance(result.body, bytes):
             found.append((b"content-length", str(len(result.body)).encode()))
     return found

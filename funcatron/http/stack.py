@@ -1,16 +1,17 @@
 """The stack behind the door: one connexion AsyncApp that serves every document, and the control API beside them.
 
 Outermost first: connexion's ServerError, Exception, SwaggerUI, Routing, Security, Lifespan and Context, then our
-FunctionMiddleware. In front of them stand the plans (``http.plan``), which serve without them what needs no more than
-routing and security. connexion's request and response validation are left out: validation is ours, on every door.
+FunctionMiddleware. Beside it stand the functions' plans (``http.plan.functions``), which the door asks first: they do
+without it. connexion's request and response validation are left out: validation is ours, on every door.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,15 @@ from connexion.middleware.server_error import ServerErrorMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.spec import OpenAPISpecification
+from connexion.utils import sort_apis_by_basepath
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
 from funcatron.calls import ThreadCalls
 from funcatron.garbage import collected_later
 from funcatron.http.access import OperatorToken
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
+from funcatron.http.direct import Direct
 from funcatron.http.documents import JSON_PATH, document_routes, root_routes
 from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
@@ -57,8 +59,10 @@ from funcatron.spec.lowering import lower_for_connexion
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
+    from funcatron.http.plan.apis import Planned
+    from funcatron.http.plan.route import Routes
 
-__all__ = ["build_stack"]
+__all__ = ["Stack", "build_stack"]
 
 log = logging.getLogger("funcatron.plan")
 
@@ -73,9 +77,17 @@ STACK = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """connexion's application, and ``routes``, which makes the functions' routes: None where there are no plans."""
+
+    app: AsyncApp
+    routes: Callable[[], Routes[Planned] | None]
+
+
 @collected_later()
-def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
-    """Return connexion's application for a Funcatron's documents and the control API; raises SpecError.
+def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
+    """Return what serves a Funcatron's documents and the control API; raises SpecError.
 
     ``lifespan`` is an async context manager function, entered for as long as the server runs.
     """
@@ -85,7 +97,15 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
     operators = _routed(control)
     functions = {**own, **operators}
     endpoints = {**_endpoints(funcatron, own, metrics), **_control_endpoints(funcatron, operators)}
-    app = AsyncApp("funcatron", middlewares=_middlewares(endpoints), lifespan=lifespan)
+    stack = [*STACK, registered_later(partial(FunctionMiddleware, endpoints=endpoints))]
+    lacking = missing()
+    if lacking:
+        log.warning("connexion's own stack serves, unplanned: this release has no %s", ", ".join(lacking))
+    else:
+        from funcatron.http.plan.detour import DetourMiddleware  # needs everything that missing() asks for
+
+        stack.insert(STACK.index(ExceptionMiddleware) + 1, DetourMiddleware)
+    app = AsyncApp("funcatron", middlewares=stack, lifespan=lifespan)
     add = partial(
         _add,
         app,
@@ -106,28 +126,32 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> AsyncApp:
             security_map={"bearer": OperatorToken(settings), "apiKey": ProjectToken(settings)},
         )
     _refuse(app, Refusals(functions, allowed_methods(functions)))
-    return app
-
-
-def _middlewares(endpoints: Mapping[str, ASGIApp]) -> list[Any]:
-    """Return connexion's stack, and in front of it the plans that do without it (unless connexion is not as it was)."""
-    stack = [*STACK, registered_later(partial(FunctionMiddleware, endpoints=endpoints))]
-    lacking = missing()
     if lacking:
-        log.warning("connexion's own stack serves, unplanned: this release has no %s", ", ".join(lacking))
-        return stack
-    # What is imported here needs everything that missing() asks for.
-    from funcatron.http.plan.detour import DetourMiddleware
-    from funcatron.http.plan.front import PlanMiddleware
-    from funcatron.http.plan.functions import FunctionPlans
+        return Stack(app, lambda: None)
+    return Stack(app, partial(_routes, funcatron, app, endpoints, own, metrics))
 
-    stack.insert(STACK.index(ExceptionMiddleware) + 1, DetourMiddleware)
-    return [partial(PlanMiddleware, plans=FunctionPlans(endpoints), shared=True), *stack]
+
+def _routes(
+    funcatron: Funcatron,
+    app: AsyncApp,
+    endpoints: Mapping[str, FunctionEndpoint],
+    own: Mapping[str, Function],
+    metrics: Metrics,
+) -> Routes[Planned]:
+    from funcatron.http.plan.apis import Served  # as above
+    from funcatron.http.plan.functions import FunctionPlans, function_routes
+
+    def direct(name: str) -> Direct | None:
+        return Direct.of(funcatron, metrics, endpoints[name]) if name in own else None
+
+    apis = [Served(api.specification, api.kwargs) for api in sort_apis_by_basepath(app.middleware.apis)]
+    return function_routes(apis, FunctionPlans(endpoints, direct))
 
 
 def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **options: Any) -> None:
     middleware = app.middleware
     specification = Lowered(routable(lower_for_connexion(document)))
+    specification.base_path = document.base_path
     given = middleware.options.replace(**options)
     middleware.apis.append(API(specification, base_path=document.base_path, **vars(given)))
     for path, served in document_routes(document, open_to_all=open_to_all):
@@ -160,7 +184,9 @@ def _routed(registry: Registry) -> Mapping[str, Function]:
     return {name: function for name, function in registry.functions.items() if function.operation.route is not None}
 
 
-def _endpoints(funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics) -> dict[str, ASGIApp]:
+def _endpoints(
+    funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics
+) -> dict[str, FunctionEndpoint]:
     later = Later(funcatron)
     now = Now(funcatron, metrics, later).answer
 
@@ -175,7 +201,7 @@ def _endpoints(funcatron: Funcatron, functions: Mapping[str, Function], metrics:
     }
 
 
-def _control_endpoints(funcatron: Funcatron, functions: Mapping[str, Function]) -> dict[str, ASGIApp]:
+def _control_endpoints(funcatron: Funcatron, functions: Mapping[str, Function]) -> dict[str, FunctionEndpoint]:
     """The control API's functions see their whole Call; the users' middleware and services are not theirs."""
     invoker = Invoker(services=Services(), calls=ThreadCalls(1))
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from funcatron.errors import Problem
 
@@ -17,24 +16,29 @@ class Replay:
     """An ASGI ``receive`` that can be asked twice: first by us, then by a handler through ``connexion.request``.
 
     ``first`` gives the messages as they come; calling the object gives what was kept of them again, then goes on.
+    ``taken`` was received already: both give it, as if it came only now.
     """
 
-    __slots__ = ("_kept", "_receive", "_taken", "keep")
+    __slots__ = ("_ahead", "_kept", "_receive", "_taken", "keep")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, taken: Message | None = None) -> None:
         self.keep = True
         self._receive = receive
-        self._kept: list[Any] = []
+        self._kept = [] if taken is None else [taken]
+        self._ahead = taken
         self._taken = 0
 
-    async def first(self) -> Any:
+    async def first(self) -> Message:
         """Return the next message from the server."""
+        if self._ahead is not None:
+            message, self._ahead = self._ahead, None
+            return message
         message = await self._receive()
         if self.keep and message["type"] == "http.request":
             self._kept.append(message)
         return message
 
-    async def __call__(self) -> Any:
+    async def __call__(self) -> Message:
         """Return the next message: one that was kept, else one from the server."""
         if self._taken < len(self._kept):
             self._taken += 1

@@ -14,6 +14,7 @@ import yaml
 
 from funcatron import Funcatron
 from funcatron.errors import Problem, Retry
+from funcatron.http.metrics import Metrics
 from funcatron.testing import application
 
 pytestmark = pytest.mark.anyio
@@ -395,17 +396,18 @@ async def test_too_much_and_unknown_media_types_are_problems(answering: Funcatro
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("headers", [{}, {"Prefer": "wait=1"}], ids=["the short way", "with care"])
 async def test_a_defect_of_the_door_is_a_500_problem_with_an_id(
-    answering: Funcatron, caplog: pytest.LogCaptureFixture
+    answering: Funcatron, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("deep inside")
 
     async with client(answering) as http:
         await http.get("/refuse")
-        object.__setattr__(answering.registry.get("refuse"), "binder", type("Broken", (), {"check": broken})())
+        monkeypatch.setattr(Metrics, "invoked", broken)
         with caplog.at_level(logging.ERROR):
-            answer = await http.get("/refuse")
+            answer = await http.get("/refuse", headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "deep inside" not in answer.text
     assert answer.json()["execution"] in caplog.text

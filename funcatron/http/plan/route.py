@@ -30,25 +30,16 @@ class Routes(Generic[V]):
     """Finds a request's operation among all APIs, given in connexion's order, one for each base path."""
 
     def __init__(self, mounts: Iterable[Mount[V]]) -> None:
-        self._mounts = list(mounts)
-        self._only = self._mounts[0] if len(self._mounts) == 1 and not self._mounts[0].base_path else None
-        self._bases = frozenset(mount.base_path for mount in self._mounts)
+        mounts = list(mounts)
+        self._mounts = [(mount.base_path + "/", len(mount.base_path), mount.covered, mount.trie) for mount in mounts]
+        self._bases = frozenset(mount.base_path for mount in mounts)
 
     def find(self, method: str, path: str) -> tuple[V, dict[str, str]] | None:
         """Return the operation and its path parameters as text; None where connexion has to look. Raises ValueError."""
-        mount = self._only or self._mounted(path)
-        if mount is None:
-            return None
-        base = len(mount.base_path)
-        below = path[base:] if base else path
-        if mount.covered and below.startswith(mount.covered):
-            return None
-        return mount.trie.find(method, below)
-
-    def _mounted(self, path: str) -> Mount[V] | None:
         if path in self._bases:
             return None
-        for mount in self._mounts:
-            if path.startswith(mount.base_path + "/"):
-                return mount
+        for prefix, length, covered, trie in self._mounts:
+            if path.startswith(prefix):
+                below = path[length:] if length else path
+                return None if covered and below.startswith(covered) else trie.find(method, below)
         return None
