@@ -18,7 +18,7 @@ import time
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -55,6 +55,7 @@ _PASSIVE: Final[dict[Change, str]] = {
 }
 ENDED: Final[frozenset[State]] = frozenset({"succeeded", "failed", "cancelled", "expired"})
 WAITING: Final[tuple[State, ...]] = ("queued", "retrying")
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 
 def transition(state: State, change: Change) -> State:

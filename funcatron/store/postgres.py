@@ -208,7 +208,7 @@ class PostgresStore:
             unsure.append(_marks(change))
             changed = way(session, change, execution_id)
             if changed is None and (before or session.again):
-                found = transactions.record(session, sql.GET, {"id": execution_id})
+                found = transactions.get(session, execution_id)
                 return found if found is not None and any(_bears(found, marks) for marks in unsure) else None
             return changed
 

@@ -18,7 +18,7 @@ from funcatron.store import postgres_sql as own
 from funcatron.store.changes import Change
 from funcatron.store.postgres_sessions import Session
 
-__all__ = ["change", "expire", "follow", "insert", "record", "start_or_hold"]
+__all__ = ["change", "expire", "follow", "get", "insert", "start_or_hold"]
 
 _LOCK = "pg_advisory_xact_lock(hashtextextended(current_schema() || '{}' || {}, 0))"
 _OF_FUNCTION, _OF_LINE = (_LOCK.format(f" {name} ", name) for name in ("function", "order_key"))
@@ -57,9 +57,9 @@ def change(session: Session, wanted: Change, execution_id: str) -> Execution | N
     if wanted.sets.get("state") in ENDED:
         text = LEAVING.format(text)
     if wanted.failed_at is None and wanted.sets.get("state") != "queued":
-        return record(session, text, values)
+        return _record(session, wanted, text, values)
     with session.transaction():
-        changed = record(session, text, values)
+        changed = _record(session, wanted, text, values)
         if changed is not None and (attempt := changes.failed_attempt(wanted, changed)) is not None:
             session.execute(own.native(sql.ATTEMPT), own.given(sql.attempt_row(execution_id, attempt)))
         if changed is not None and changed.state == "queued" and changed.order_key is not None:
@@ -72,9 +72,9 @@ def start_or_hold(session: Session, wanted: Change, execution_id: str) -> Execut
     """Apply ``wanted``, a start, or hold the execution at its gate."""
     with session.transaction():
         rows(session, LOCK_GATES, {"id": execution_id})
-        started = record(session, *sql.update(wanted, execution_id))
+        started = _apply(session, wanted, execution_id)
         if started is None and (gate := gates.closed(_run(session), execution_id, wanted.limit)) is not None:
-            return record(session, *sql.update(changes.hold(time.time(), gate), execution_id))
+            return _apply(session, changes.hold(time.time(), gate), execution_id)
     return started
 
 
@@ -88,7 +88,7 @@ def follow(session: Session, ended: Execution) -> None:
 def admit(session: Session, execution_ids: Sequence[str]) -> None:
     """Let these through."""
     for execution_id in execution_ids:
-        record(session, *sql.update(changes.admit(time.time()), execution_id))
+        _apply(session, changes.admit(time.time()), execution_id)
 
 
 def admit_overlooked(session: Session, limits: Mapping[str, int], now: float) -> int:
@@ -110,9 +110,9 @@ def expire(session: Session, now: float) -> int:
     return len(expired)
 
 
-def record(session: Session, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Execution | None:
-    """Return the record that a statement of ``funcatron.store.sql`` returns, None if it returns none."""
-    found = rows(session, text, parameters)
+def get(session: Session, execution_id: str) -> Execution | None:
+    """Return one record."""
+    found = rows(session, sql.GET, {"id": execution_id})
     return sql.from_row(found[0]) if found else None
 
 
@@ -120,6 +120,16 @@ def rows(session: Session, text: str, parameters: Sequence[Any] | Mapping[str, A
     """Return the rows that a statement of ``funcatron.store.sql`` returns."""
     cursor = session.execute(own.native(text), own.given(parameters))
     return [own.taken(row) for row in cursor] if cursor.rownumber is not None else []
+
+
+def _apply(session: Session, wanted: Change, execution_id: str) -> Execution | None:
+    return _record(session, wanted, *sql.update(wanted, execution_id))
+
+
+def _record(session: Session, wanted: Change, text: str, parameters: Sequence[Any]) -> Execution | None:
+    """Return the record after a change, None if it was not applied."""
+    found = rows(session, text, parameters)
+    return sql.after(wanted, found[0]) if found else None
 
 
 def _run(session: Session) -> gates.Run:

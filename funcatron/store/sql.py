@@ -2,7 +2,8 @@
 
 Written in what SQLite and PostgreSQL share: ``ON CONFLICT``, ``UPDATE ... RETURNING``, partial indexes, row values,
 parameters by name (``:name``), or by place where there are many (``?``). No database is touched here. JSON stands in
-text columns, times are seconds since the epoch. Only names of columns are put together here, values are parameters.
+text columns, times are seconds since the epoch. Only names of columns are put together here, values are parameters;
+what is null stands in the text, because a parameter that is None costs sqlite3 more than a value does.
 """
 # ruff: noqa: S608
 
@@ -12,16 +13,16 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from funcatron.execution import Attempt, Execution, LogLine, Progress, StoredResult
+from funcatron.execution import STATES, Attempt, Execution, LogLine, Progress, StoredResult
 from funcatron.ports import ExecutionQuery, Reservation
 from funcatron.store import gates
 from funcatron.store.changes import Change
 
-__all__ = ["COLUMNS", "from_row", "page", "to_row", "update"]
+__all__ = ["COLUMNS", "after", "from_row", "insert", "page", "to_row", "update"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -119,10 +120,6 @@ ATTEMPT: Final = (
 ATTEMPTS: Final = (
     "select attempt, started_at, ended_at, worker, failure, problem from attempt where execution = :id order by id"
 )
-INSERT: Final = (
-    f"insert into execution ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))}) on conflict do nothing"
-)
-
 
 _CONDITIONS: Final = {
     "attempt": "attempt = ?",
@@ -134,6 +131,10 @@ _CONDITIONS: Final = {
 """What a Change may ask of a record, and its one parameter, if it takes any."""
 
 
+_IN_STATE: Final = {state: f"state = '{state}'" for state in STATES}
+"""The state in the text, not a parameter: only so SQLite sees that its partial index will do."""
+
+
 def to_row(execution: Execution, published_at: float | None) -> tuple[Any, ...]:
     """Return the values of ``COLUMNS``."""
     values = list(msgspec.structs.astuple(execution))
@@ -142,6 +143,12 @@ def to_row(execution: Execution, published_at: float | None) -> tuple[Any, ...]:
         values[index] = None if value is None else _text(value)
     principal = execution.principal
     return (*values, None if principal is None else principal.get("id"), published_at)
+
+
+def insert(execution: Execution, published_at: float | None) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that inserts one record, unless it is there, and its parameters in order."""
+    row = to_row(execution, published_at)
+    return _insert(tuple(value is not None for value in row)), tuple(value for value in row if value is not None)
 
 
 def from_row(row: Sequence[Any]) -> Execution:
@@ -156,17 +163,32 @@ def from_row(row: Sequence[Any]) -> Execution:
 
 def update(change: Change, execution_id: str, *, returning: bool = True) -> tuple[str, list[Any]]:
     """Return the compare-and-set that applies ``change`` to one record, and its parameters in order; where
-    ``returning``, it gives the record after it.
+    ``returning``, it gives a row for ``after``.
     """
-    names = tuple(change.sets)
-    values = [value if value is None or name not in _JSON else _text(value) for name, value in change.sets.items()]
+    sets = change.sets
+    values = [_text(value) if name in _JSON else value for name, value in sets.items() if value is not None]
     values.append(execution_id)
     conditions = ["in_turn"] if change.in_turn else []
     for name, value in (("attempt", change.attempt), ("unexpired", change.unexpired), ("limit", change.limit)):
         if value is not None:
             conditions.append(name)
             values.append(value)
-    return _update(change.before, names, change.counts, tuple(conditions), returning), values
+    given = tuple([(name, value is None) for name, value in sets.items()])
+    return _update(change.before, given, change.counts, tuple(conditions), returning), values
+
+
+def after(change: Change, row: Sequence[Any]) -> Execution:
+    """Return the record as ``change`` left it; ``row`` is what its statement gave: all that was not known before."""
+    names, decoded, known = _left(tuple(change.sets))
+    values = dict(zip(names, row, strict=True))
+    for name, decode in decoded:
+        value = values[name]
+        if value is not None:
+            values[name] = decode(value)
+    sets = change.sets
+    for name in known:
+        values[name] = sets[name]
+    return Execution(**values)
 
 
 def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
@@ -179,10 +201,10 @@ def expire(change: Change, now: float) -> tuple[str, dict[str, Any]]:
 def page(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
     """Return the select of one page, newest first, one row longer than the page, and its parameters."""
     conditions = [
-        f"{name} = :{name}"
-        for name in ("function", "state", "trigger", "project_id")
-        if getattr(query, name) is not None
+        f"{name} = :{name}" for name in ("function", "trigger", "project_id") if getattr(query, name) is not None
     ]
+    if query.state is not None:
+        conditions.append(_IN_STATE.get(query.state, "false"))
     if query.since is not None:
         conditions.append("created_at >= :since")
     if query.until is not None:
@@ -234,16 +256,35 @@ def reservation_from_row(row: Sequence[Any]) -> Reservation:
     return made if result is None else replace(made, result=_JSON["result"](result))
 
 
+@functools.lru_cache(maxsize=256)
+def _insert(given: tuple[bool, ...]) -> str:
+    names = [name for name, there in zip(COLUMNS, given, strict=True) if there]
+    places = ", ".join("?" * len(names))
+    return f"insert into execution ({', '.join(names)}) values ({places}) on conflict do nothing"
+
+
 @functools.lru_cache(maxsize=64)
 def _update(
     states: tuple[str, ...],
-    names: tuple[str, ...],
+    given: tuple[tuple[str, bool], ...],
     counts: tuple[str, ...],
     conditions: tuple[str, ...],
     returning: bool,
 ) -> str:
-    sets = ", ".join([*(f"{name} = ?" for name in names), *(f"{name} = {name} + 1" for name in counts)])
+    sets = [f"{name} = {'null' if is_null else '?'}" for name, is_null in given]
+    sets += [f"{name} = {name} + 1" for name in counts]
     found = ", ".join(f"'{state}'" for state in states)
     also = "".join(f" and {_CONDITIONS[name]}" for name in conditions)
-    text = f"update execution set {sets} where id = ? and state in ({found}){also}"
-    return f"{text} returning {_SELECTED}" if returning else text
+    text = f"update execution set {', '.join(sets)} where id = ? and state in ({found}){also}"
+    left, _, _ = _left(tuple(name for name, _ in given))
+    return f"{text} returning {', '.join(left)}" if returning else text
+
+
+_Decoders: TypeAlias = tuple[tuple[str, Callable[[str], Any]], ...]
+
+
+@functools.lru_cache(maxsize=64)
+def _left(sets: tuple[str, ...]) -> tuple[tuple[str, ...], _Decoders, tuple[str, ...]]:
+    """Return the fields that a change of these columns leaves, which of them are decoded, and the fields it sets."""
+    left = tuple(name for name in _FIELDS if name not in sets)
+    return left, tuple((name, _JSON[name]) for name in left if name in _JSON), tuple(set(sets).intersection(_FIELDS))

@@ -6,10 +6,12 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
+from funcatron.execution import STATES, Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
 from funcatron.execution import Change as ChangeName
 from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes, gates, sql
@@ -26,6 +28,12 @@ logger = logging.getLogger(__name__)
 Executions: TypeAlias = list[Execution]  # "list" is a method below
 
 INSERT_MESSAGE = "insert into message (queue, payload, due, execution) values (?, ?, ?, ?)"
+COUNTED = [state for state in STATES if state != "succeeded"]
+COUNTS = " union all ".join(
+    [f"select '{state}', count(*) from execution where state = '{state}'" for state in COUNTED]  # noqa: S608 - ours
+    + ["select 'succeeded', count(*) from execution"]
+)
+"""Those that succeeded, who are most, are in no index: the last row counts all."""
 PURGED_AT_ONCE = 500  # executions deleted in one transaction: others wait no longer for it
 
 
@@ -76,14 +84,9 @@ class SQLiteStore:
         if messages and len(messages) != len(executions):
             raise ValueError("there must be one message for each execution, or none at all")
         now = time.time() if messages else None
-        rows = [sql.to_row(execution, now) for execution in executions]
+        inserts = [sql.insert(execution, now) for execution in executions]
         with self._database.write() as connection:
-            connection.execute("savepoint batch")
-            if connection.executemany(sql.INSERT, rows).rowcount == len(rows):
-                new = [True] * len(rows)
-            else:  # some are duplicates: which ones, only one by one can tell
-                connection.execute("rollback to batch")
-                new = [connection.execute(sql.INSERT, row).rowcount == 1 for row in rows]
+            new = _insert(connection, inserts)
             posts = [_post(m, e.id) for m, e, fresh in zip(messages, executions, new, strict=False) if fresh]
             connection.executemany(INSERT_MESSAGE, posts)
             turns = [(e.order_key, e.id) for e, fresh in zip(executions, new, strict=True) if fresh and e.order_key]
@@ -247,7 +250,9 @@ class SQLiteStore:
         """Return the number of executions per state, for the states that have any."""
         self._database.write_now()
         with self._database.read() as connection:
-            return dict(connection.execute(sql.COUNTS).fetchall())
+            counts = dict(connection.execute(COUNTS).fetchall())
+        counts["succeeded"] -= sum(counts[state] for state in COUNTED)
+        return {state: count for state, count in counts.items() if count}
 
     def close(self) -> None:
         """Close the file, unless something else in this process uses it."""
@@ -313,9 +318,21 @@ class SQLiteStore:
         return len(ids)
 
 
+def _insert(connection: sqlite3.Connection, inserts: Sequence[tuple[str, tuple[Any, ...]]]) -> list[bool]:
+    """Insert records; True for each that is new."""
+    connection.execute("savepoint batch")
+    count = 0
+    for text, group in groupby(inserts, itemgetter(0)):
+        count += connection.executemany(text, map(itemgetter(1), group)).rowcount
+    if count == len(inserts):
+        return [True] * count
+    connection.execute("rollback to batch")  # some are duplicates: which ones, only one by one can tell
+    return [connection.execute(*insert).rowcount == 1 for insert in inserts]
+
+
 def _change(connection: sqlite3.Connection, change: Change, execution_id: str) -> Execution | None:
     row = connection.execute(*sql.update(change, execution_id)).fetchone()
-    changed = None if row is None else sql.from_row(row)
+    changed = None if row is None else sql.after(change, row)
     if changed is not None and (attempt := changes.failed_attempt(change, changed)) is not None:
         connection.execute(sql.ATTEMPT, sql.attempt_row(execution_id, attempt))
     return changed
