@@ -48,6 +48,7 @@ class Invoker:
         self._calls = calls
         self._middleware = tuple(middleware)
         self._chains: dict[Function, CallNext] = {}
+        self._is_straight: dict[Function, bool] = {}
         self._deadlines: Deadlines | None = None
 
     async def invoke(self, function: Function, invocation: Invocation) -> Result:
@@ -68,12 +69,15 @@ class Invoker:
 
     def is_straight(self, function: Function) -> bool:
         """Tell whether invoking this function waits for nothing: then ``invoke`` needs no event loop."""
-        return (
-            self._calls.inline
-            and not function.is_async
-            and not self._middleware
-            and not self._services.wait(function.binder.services)
-        )
+        straight = self._is_straight.get(function)
+        if straight is None:
+            straight = self._is_straight[function] = (
+                self._calls.inline
+                and not function.is_async
+                and not self._middleware
+                and not self._services.wait(function.binder.services)
+            )
+        return straight
 
     def _fold(self, function: Function) -> CallNext:
         """Fold the middleware around the handler: the first of the list is the outermost."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 
 import msgspec
@@ -57,6 +56,8 @@ class Capture:
 
     def flush(self) -> None:
         """Hand over what has been kept since the last time."""
+        if not self._count:
+            return
         with self._lock:
             lines, self._lines = self._lines, []
             self._flushed = time.monotonic()
@@ -89,13 +90,18 @@ def install() -> None:
         root.addHandler(_handler)
 
 
-@contextlib.contextmanager
-def capturing(capture: Capture) -> Iterator[None]:
+class capturing:  # noqa: N801 - used as a function; written out, as every execution is inside of one
     """Capture everything logged in this context (and in threads and tasks that inherit it); flushed at the end."""
-    install()  # again: Celery, for one, empties the root logger when it sets up its own logging
-    token = _current.set(capture)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        capture.flush()
+
+    __slots__ = ("_capture", "_token")
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __enter__(self) -> None:
+        install()  # again: Celery, for one, empties the root logger when it sets up its own logging
+        self._token = _current.set(self._capture)
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)
+        self._capture.flush()

@@ -73,8 +73,7 @@ class Reservation:
     result: StoredResult | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message for a queue: the encoded body in the form that the queue's transport stores."""
 
     queue: str

@@ -15,6 +15,10 @@ __all__ = ["begin", "check_writable", "connect", "is_ours", "migrate", "path_of"
 BUSY_TIMEOUT = 10.0  # seconds a transaction waits for those of other processes
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.002  # seconds between two attempts to begin one
 
+CHECKPOINT_PAGES = 4000
+"""Pages of the write-ahead log (16 MB) after which they are moved into the database: what is written again and again,
+as the upper pages of indexes are, is then moved once."""
+
 OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError)
 """Errors that are mistakes of this package."""
 
@@ -60,6 +64,7 @@ def connect(path: Path) -> sqlite3.Connection:
         if mode != "wal":
             raise SettingsError(f"{path}: SQLite's write-ahead log does not work on this file system")
         connection.execute("pragma synchronous=full")
+        connection.execute(f"pragma wal_autocheckpoint={CHECKPOINT_PAGES}")
     except BaseException:
         connection.close()
         raise

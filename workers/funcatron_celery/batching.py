@@ -16,8 +16,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from funcatron.errors import Unavailable
 
@@ -32,8 +31,7 @@ LARGEST = 256
 """The most items that one batch takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Order(Generic[T, R]):
+class _Order(NamedTuple, Generic[T, R]):
     """Items that belong together, and who waits for them."""
 
     items: Sequence[T]

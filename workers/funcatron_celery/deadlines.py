@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 __all__ = ["Deadlines"]
 
@@ -21,22 +21,40 @@ class Deadlines:
         self._lock = threading.Lock()
         self._told: float | None = None
 
-    @contextlib.contextmanager
-    def until(self, at: float) -> Iterator[None]:
+    def until(self, at: float) -> AbstractContextManager[None]:
         """Something runs inside that has to end by ``at``."""
-        key = object()
+        return _Until(self, at)
+
+    def begin(self, key: object, at: float) -> None:
+        """Something runs from now on; ``key`` names it until its ``end``."""
         with self._lock:
             self._running[key] = at
             self._tell()
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._running[key]
-                self._tell()
+
+    def end(self, key: object) -> None:
+        """It has ended."""
+        with self._lock:
+            del self._running[key]
+            self._tell()
 
     def _tell(self) -> None:
         earliest = min(self._running.values(), default=None)
         if earliest != self._told:
             self._told = earliest
             self.tell(earliest)
+
+
+class _Until(AbstractContextManager[None]):
+    """Written out, as every execution is inside of one."""
+
+    __slots__ = ("_at", "_deadlines")
+
+    def __init__(self, deadlines: Deadlines, at: float) -> None:
+        self._deadlines = deadlines
+        self._at = at
+
+    def __enter__(self) -> None:
+        self._deadlines.begin(self, self._at)
+
+    def __exit__(self, *error: object) -> None:
+        self._deadlines.end(self)

@@ -57,9 +57,7 @@ def headers(function: str, execution_id: str) -> dict[str, Any]:
 
 def payload(execution: Execution) -> bytes:
     """Return the whole message as the embedded broker keeps it: one JSON object."""
-    before, *rest = _template(execution.function, execution.queue, os.getpid())
-    quoted = orjson.dumps(execution.id)[1:-1]
-    return before + b"".join(quoted + part for part in rest)
+    return orjson.dumps(execution.id)[1:-1].join(_template(execution.function, execution.queue, os.getpid()))
 
 
 @functools.lru_cache(maxsize=1)

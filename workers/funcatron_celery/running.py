@@ -8,12 +8,11 @@ task is cancelled, a sync one in the main thread by a signal; a sync one in anot
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from funcatron.errors import Unavailable
@@ -30,13 +29,23 @@ EVERY = 1.0
 """Seconds between looks at the records of what runs; what is shorter is never looked at."""
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One execution in one thread of this process; ``task`` where it runs on an event loop."""
+class _Attempt(AbstractContextManager[None]):
+    """One execution in one thread of this process; ``task`` where it runs on an event loop. It runs inside."""
 
-    task: asyncio.Task[Any] | None
-    main: bool
-    since: float = field(default_factory=time.monotonic)
+    __slots__ = ("_execution_id", "_running", "main", "since", "task")
+
+    def __init__(self, running: Running, execution_id: str, task: asyncio.Task[Any] | None) -> None:
+        self._running = running
+        self._execution_id = execution_id
+        self.task = task
+        self.main = threading.current_thread() is threading.main_thread()
+        self.since = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._running.begun(self._execution_id, self)
+
+    def __exit__(self, *error: object) -> None:
+        self._running.ended(self._execution_id, self)
 
 
 class Running:
@@ -54,22 +63,24 @@ class Running:
         with self.watching(execution_id, asyncio.current_task()):
             return await attempt
 
-    @contextlib.contextmanager
-    def watching(self, execution_id: str, task: asyncio.Task[Any] | None = None) -> Iterator[None]:
+    def watching(self, execution_id: str, task: asyncio.Task[Any] | None = None) -> AbstractContextManager[None]:
         """Have the execution run inside, in this thread; its handler is interrupted where it is cancelled."""
-        main = threading.current_thread() is threading.main_thread()
-        if main and self._calls is not None:
+        return _Attempt(self, execution_id, task)
+
+    def begun(self, execution_id: str, attempt: _Attempt) -> None:
+        """Look after this execution from now on."""
+        if attempt.main and self._calls is not None:
             self._calls.current = execution_id
-        self._attempts[execution_id] = _Attempt(task, main)
+        self._attempts[execution_id] = attempt
         if not self._some.is_set():
             self._some.set()
             self._start()
-        try:
-            yield
-        finally:
-            self._attempts.pop(execution_id, None)
-            if main and self._calls is not None:
-                self._calls.current = None
+
+    def ended(self, execution_id: str, attempt: _Attempt) -> None:
+        """It is over."""
+        self._attempts.pop(execution_id, None)
+        if attempt.main and self._calls is not None:
+            self._calls.current = None
 
     def _start(self) -> None:
         if self._thread is None:

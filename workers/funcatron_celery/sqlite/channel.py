@@ -22,7 +22,7 @@ from funcatron_celery.sqlite.topology import TopicExchange, Topology
 
 __all__ = ["Channel"]
 
-LOOK_AGAIN = 0.01  # seconds for which an empty queue is left alone while others keep the consumer busy
+LOOK_AGAIN = 0.03  # seconds for which an empty queue is left alone while others keep the consumer busy
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,12 @@ class QoS(virtual.QoS):
         """Give one message back, or bury it."""
         self._quick_ack(delivery_tag)
         self.channel.refuse(delivery_tag, requeue=requeue)
+
+    def _flush(self) -> None:
+        """As the base's, which raises an exception for every message."""
+        dirty, delivered = self._dirty, self._delivered
+        while dirty:  # another thread may add to it
+            delivered.pop(dirty.pop(), None)
 
     def unsettled(self) -> list[int]:
         """Return the tags of what is delivered and not settled, in the order of delivery."""
@@ -174,6 +180,24 @@ class Channel(virtual.Channel):
             except ValueError as error:
                 logger.error("Message %s of queue %s cannot be read and is dead: %s", message.id, queue, error)
                 self._messages.bury(message.id, "unreadable", _wrapped(message.payload, queue, error))
+
+    def deliver(self, callback: Callable[[dict[str, Any], str], object]) -> bool:
+        """Deliver one message of the queue whose turn it is; False where there is none, or no room for one."""
+        if not self._consumers or not self.qos.can_consume():
+            return False
+        queues = self._active_queues
+        for _ in range(len(queues)):
+            queue = queues.pop(0)
+            queues.append(queue)
+            if self._look_at and time.monotonic() < self._look_at.get(queue, 0.0):
+                continue
+            try:
+                message = self._get(queue)
+            except Empty:
+                continue
+            callback(message, queue)
+            return True
+        return False
 
     def _next(self, queue: str) -> Claimed:
         """Return the next message of a queue that is consumed. Raises Empty."""

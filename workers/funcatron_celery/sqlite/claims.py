@@ -64,20 +64,18 @@ class Claims:
         with self._claiming:
             claimed = self._claimed.get(queue) or self._claim(queue, room)
             self._delivered_at = time.monotonic()
-            if len(claimed) > 1:
-                self._later()
             return claimed.popleft()
 
     def settle(self, message_id: int) -> None:
         """A message is done with. Any thread may say so."""
         with self._settling:
-            if not self._settled:
+            count = len(self._settled)
+            if not count:
                 self._settled_since = time.monotonic()
             self._settled.append(message_id)
-            many = len(self._settled) >= SETTLED_TOGETHER
-        if many:
+        if count + 1 >= SETTLED_TOGETHER:
             self.flush()
-        else:
+        elif not count:  # else it was asked for, and ``tidy`` asks for itself as long as there is anything
             self._later()
 
     def flush(self) -> None:
@@ -117,6 +115,8 @@ class Claims:
         if not found:
             raise Empty
         claimed = self._claimed[queue] = deque(found)
+        if len(claimed) > 1:
+            self._later()
         return claimed
 
     @contextlib.contextmanager
@@ -128,4 +128,5 @@ class Claims:
         except BaseException:
             with self._settling:
                 self._settled = settled + self._settled
+            self._later()
             raise

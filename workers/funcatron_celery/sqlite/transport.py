@@ -12,7 +12,6 @@ import contextlib
 import sqlite3
 import threading
 import time
-from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, virtual
@@ -136,18 +135,26 @@ class Transport(virtual.Transport):
     def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Deliver at least one message; raises TimeoutError where none comes in ``timeout`` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
-        cycle: Any = self.cycle
         self._drainer = threading.get_ident()
-        while True:
+        self._reap(time.monotonic())
+        while not self._deliver_next():
+            self._wait(until)
+            for channel in self.channels:
+                channel.look()
             self._reap(time.monotonic())
-            try:
-                cycle.get(self._deliver, timeout=timeout)
-            except Empty:
-                self._wait(until)
-                for channel in self.channels:
-                    channel.look()
-            else:
-                return
+
+    def _deliver_next(self) -> bool:
+        """Deliver one message of the channel whose turn it is; False where none has any.
+
+        As kombu's cycle, without an exception for each that has none.
+        """
+        channels: list[Channel] = self.channels
+        for _ in range(len(channels)):
+            channel = channels.pop(0)
+            channels.append(channel)
+            if channel.deliver(self._deliver):
+                return True
+        return False
 
     def _wait(self, until: float | None) -> None:
         """Wait until there may be something to deliver. Raises TimeoutError."""
