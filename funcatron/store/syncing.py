@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,20 +24,19 @@ class Syncer:
     def __init__(self, database: Path, write: Callable[[], bool]) -> None:
         self._log = f"{database}-wal"
         self._write = write
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._wake: threading.Event | None = None  # these two belong to the thread that runs
+        self._stop = threading.Event()
         self._due = False
-        self._stopped = False
 
     def soon(self) -> None:
         """Something was committed that must be on the disk within ``DELAY``."""
         if self._due:
             return
         self._due = True
-        if self._thread is None:
-            self._stopped = False
-            self._thread = threading.Thread(target=self._run, name="funcatron-sync", daemon=True)
-            self._thread.start()
+        if self._wake is None:
+            self._wake, self._stop = threading.Event(), threading.Event()
+            signals = (self._wake, self._stop)
+            threading.Thread(target=self._run, args=signals, name="funcatron-sync", daemon=True).start()
         self._wake.set()
 
     def done(self) -> None:
@@ -46,18 +44,20 @@ class Syncer:
         self._due = False
 
     def stop(self) -> None:
-        """Sync what is due and end the thread."""
+        """Sync what is due and have the thread end; it is not waited for."""
         self._sync()
-        self._stopped = True
-        self._thread = None
-        self._wake.set()
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            self._stop.set()
+            wake.set()
 
-    def _run(self) -> None:
-        while self._wake.wait() and not self._stopped:
-            self._wake.clear()
-            time.sleep(DELAY)
+    def _run(self, wake: threading.Event, stop: threading.Event) -> None:
+        while wake.wait():
+            wake.clear()
+            if stop.wait(DELAY):  # asked after the call to wake was taken: it may have been that of ``stop``
+                return
             if not self._write():
-                self._wake.set()
+                wake.set()
             self._sync()
 
     def _sync(self) -> None:

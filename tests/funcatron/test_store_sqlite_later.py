@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -209,3 +210,16 @@ def test_a_process_that_is_killed_in_between_has_its_last_attempt_repeated(store
     again = store.start(first.id, worker="v", deadline=None)
     assert again is not None
     assert again.attempt == 2
+
+
+def test_closing_and_opening_again_leaves_no_thread_behind(file: Path) -> None:
+    def threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "funcatron-sync"}
+
+    before = threads()
+    for _ in range(20):
+        with contextlib.closing(SQLiteStore(f"sqlite:///{file}")) as store:
+            started(store)
+    for thread in threads() - before:
+        thread.join(30)
+        assert not thread.is_alive()

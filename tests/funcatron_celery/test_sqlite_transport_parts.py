@@ -121,3 +121,20 @@ def test_the_flusher_calls_until_there_is_no_more(monkeypatch: pytest.MonkeyPatc
     assert done.wait(30)
     flusher.stop()
     assert answers == []
+
+
+def test_a_flusher_stops_whatever_it_is_about_to_do() -> None:
+    flusher = Flusher(lambda: False)
+
+    class Late(threading.Event):
+        def clear(self) -> None:  # what ``stop`` does comes between the last look at it and this
+            flusher._stopped.set()
+            self.set()
+            super().clear()
+
+    late = Late()
+    before, flusher._needed = flusher._needed, late
+    before.set()  # the thread goes on to the other one
+    late.set()
+    flusher._thread.join(30)
+    assert not flusher._thread.is_alive()

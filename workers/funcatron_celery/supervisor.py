@@ -148,6 +148,20 @@ class Supervisor:
                 self._on_overdue(worker)
             place.kill_at = now + TICK / 2
 
+    def _give_up(self, place: _Place, now: float) -> None:
+        """Kill what has not ended after it was told to; its traceback is written first."""
+        child = place.child
+        if child.pid is None:
+            return
+        if place.kill_at is None and self._signals <= 1:
+            logger.error(
+                "%s has not stopped in %g s and is killed; where it is:", child.role.name, self._shutdown_timeout
+            )
+            child.dump()
+            place.kill_at = now + TICK / 2
+        elif place.kill_at is None or now >= place.kill_at:
+            child.kill()
+
     def _obey(self) -> None:
         if self._signals == self._heard:
             return
@@ -164,7 +178,7 @@ class Supervisor:
         if self._kill_at is not None:
             if now >= self._kill_at:
                 for place in self._places:
-                    place.child.kill()
+                    self._give_up(place, now)
                 return 0.05
             return min(TICK, self._kill_at - now)
         starts = [p.start_at - now for p in self._places if p.child.pid is None and p.start_at is not None]

@@ -43,6 +43,8 @@ class Flusher:
     def _run(self) -> None:
         while self._needed.wait() and not self._stopped.wait(SECONDS):
             self._needed.clear()
+            if self._stopped.is_set():  # ``stop`` came in between: its call to wake is the one just cleared
+                return
             try:
                 more = self._tidy()
             except Unavailable as error:
