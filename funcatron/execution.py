@@ -207,6 +207,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             "duration": None if self.duration is None else round(self.duration, 6),
             "worker": self.worker,
             "progress": None if self.progress is None else msgspec.to_builtins(self.progress),
+            "gate": self.gate,
             "links": {"self": base, "result": f"{base}/result", "logs": f"{base}/logs", "cancel": f"{base}/cancel"},
         }
 

@@ -117,6 +117,7 @@ def test_a_record_in_json_has_every_member_of_the_contract() -> None:
         "duration": 1.5,
         "worker": None,
         "progress": {"done": 1, "total": 2},
+        "gate": None,
         "links": {
             "self": "/control/executions/1",
             "result": "/control/executions/1/result",
