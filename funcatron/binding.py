@@ -13,9 +13,10 @@ import keyword
 import re
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from funcatron.errors import InvalidInput, Violation
 from funcatron.event import CloudEvent
@@ -49,8 +50,7 @@ def argument_name(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) else name
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """One parameter with what checking it takes."""
 
     name: str
@@ -60,8 +60,7 @@ class Slot:
     validator: SchemaValidator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a signature wants.
 
     ``keywords`` maps the handler's keywords to argument names; ``body_keyword`` is the one of the body; ``extras``,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from funcatron import plugins
 from funcatron.binding import Binder
@@ -29,8 +30,7 @@ Handlers = Mapping[str, Handler] | Callable[[str], Handler | None]
 """Handlers from elsewhere: by operationId, or a callable that is given the operationId."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Function:
+class Function(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One function: what the document says of it, and what was found for it."""
 
     name: str

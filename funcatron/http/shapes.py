@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from funcatron.spec.document import Document
 
@@ -32,8 +33,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """The types that a schema allows (none: any), and the Shapes of what is inside.
 
     ``additional`` is the Shape of members that ``properties`` does not name; None where they are not spoken of.
@@ -41,7 +41,7 @@ class Shape:
 
     kinds: frozenset[str] = frozenset()
     items: Shape | None = None
-    properties: Mapping[str, Shape] = field(default_factory=dict)
+    properties: Mapping[str, Shape] = msgspec.field(default_factory=dict)
     additional: Shape | None = None
     closed: bool = False
     file: bool = False

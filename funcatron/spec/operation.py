@@ -7,8 +7,9 @@ to the document: ``funcatron.schemas`` lowers and compiles them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from funcatron.retry import RetryPolicy
 from funcatron.types import Location
@@ -33,8 +34,7 @@ CREDENTIALS = frozenset(
 """Headers that are made for credentials, in lower case."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter (OpenAPI 3.0.3 section 4.7.12), styles in the words of OpenAPI 3.
 
     ``style`` is form, simple, label, matrix, spaceDelimited, pipeDelimited, deepObject or, for 2.0's ``tsv``,
@@ -57,19 +57,17 @@ class Parameter:
         return self.location == "cookie" or (self.location == "header" and self.name.lower() in CREDENTIALS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class Media(msgspec.Struct, frozen=True, kw_only=True):
     """One media type of a body; ``schema`` is None where any content goes.
 
     ``encoding`` maps a property of a form to its Encoding Object.
     """
 
     schema: Mapping[str, Any] | None = None
-    encoding: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    encoding: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, kw_only=True):
     """The request body. ``name`` is the argument that it becomes (``x-body-name``, 2.0's parameter name, ``body``).
 
     ``content`` maps media types and ranges, as written, to what they carry. 2.0 form data is a Body with an object
@@ -78,22 +76,20 @@ class Body:
 
     name: str = "body"
     required: bool = False
-    content: Mapping[str, Media] = field(default_factory=dict)
+    content: Mapping[str, Media] = msgspec.field(default_factory=dict)
     unpacked: bool = False
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """One response: its content by media type, and its headers' schemas (names in lower case)."""
 
-    content: Mapping[str, Media] = field(default_factory=dict)
-    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    content: Mapping[str, Media] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     required_headers: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
     """One callback request (OpenAPI 3.0.3 section 4.7.18): POST (or ``method``) to what ``expression`` evaluates to."""
 
     name: str
@@ -101,8 +97,7 @@ class Callback:
     method: str = "post"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerBinding:
+class TriggerBinding(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of ``x-funcatron: triggers``: its kind, the settings under it, and where the document says so."""
 
     kind: str
@@ -110,8 +105,7 @@ class TriggerBinding:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
+class Extension(msgspec.Struct, frozen=True, kw_only=True):
     """``x-funcatron`` of one operation, defaults filled in (openapi/funcatron_openapi/x-funcatron.schema.json).
 
     ``timeout`` in seconds; ``record`` whether a sync call is kept on record too. ``idempotency_ttl`` in seconds.
@@ -121,7 +115,7 @@ class Extension:
     queue: str = "funcatron"
     timeout: float = 30.0
     async_timeout: float = 300.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry: RetryPolicy = msgspec.field(default_factory=RetryPolicy)
     record: bool = False
     ordering: Literal["subject"] | None = None
     concurrency: int | None = None
@@ -129,8 +123,7 @@ class Extension:
     triggers: tuple[TriggerBinding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One function as the document describes it.
 
     ``name`` is the operationId as written, or one made of method and path (``get_items_item_id``); ``target`` is
@@ -148,10 +141,10 @@ class Operation:
     pointer: str
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
-    replies: Mapping[str, Reply] = field(default_factory=dict)
+    replies: Mapping[str, Reply] = msgspec.field(default_factory=dict)
     security: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     callbacks: tuple[Callback, ...] = ()
-    extension: Extension = field(default_factory=Extension)
+    extension: Extension = msgspec.field(default_factory=Extension)
     summary: str = ""
     tags: tuple[str, ...] = ()
 

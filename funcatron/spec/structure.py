@@ -11,8 +11,9 @@ no extension (``x-``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from funcatron.spec.pointer import Parts
 
@@ -26,8 +27,7 @@ PATHS_HOME = "x-path-items"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """A version of OpenAPI, as far as its objects' places go.
 
     ``homes`` says under which parts an object of a kind is kept to be referenced; a kind without a home may not be

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from funcatron.spec.pointer import Parts
 
@@ -13,8 +14,7 @@ MAX_DEPTH = 120
 """How deep a document may nest; jsonschema-rs stops at twice as much, and what is deeper is a mistake or an attack."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(msgspec.Struct, frozen=True):
     """One thing that is wrong: its line (from 1, where known), the way to it, and what it is."""
 
     line: int | None

@@ -51,6 +51,13 @@ def funcatron_door(path: Path, *, cached: bool = True) -> Start:
     return start
 
 
+def fastapi_app(path: Path) -> Start:
+    """FastAPI makes as many operations of Python's annotations; it has no document to read."""
+    from tests.benchmarks.http.peers.fastapi_many import many
+
+    return partial(many, path.read_text().count("operationId: list_"))
+
+
 def answered(start: Start) -> Start:
     """The same, and one request."""
 
@@ -74,6 +81,8 @@ def answered(start: Start) -> Start:
 WAYS: dict[str, Callable[[Path], Start]] = {
     "connexion": connexion_app,
     "connexion-answer": lambda path: answered(connexion_app(path)),
+    "fastapi": fastapi_app,
+    "fastapi-answer": lambda path: answered(fastapi_app(path)),
     "funcatron": funcatron_door,
     "funcatron-cold": partial(funcatron_door, cached=False),
     "funcatron-answer": lambda path: answered(funcatron_door(path)),

@@ -101,5 +101,6 @@ MANY = (
         checks_responses=False,
         cases=("first", "last"),
     ),
+    Peer("many-fastapi", "FastAPI, response model", "fastapi_many:many", FASTAPI, True, 422, ("first", "last")),
 )
 """Those that serve the document of five hundred operations."""
