@@ -15,7 +15,9 @@ from jsonschema import Draft4Validator
 from funcatron.http.plan.lowered import Lowering, Unprovable
 from funcatron.http.plan.patterns import is_narrower
 from funcatron.http.plan.schema import PARAMETERS, REQUESTS, RESPONSES, Dialect, acceptor
-from tests.conformance.planned.schemas import schema, value
+from tests.conformance.planned.api import Api
+from tests.conformance.planned.schemas import schema
+from tests.conformance.planned.values import value
 
 
 @pytest.mark.parametrize("dialect", [PARAMETERS, REQUESTS, RESPONSES], ids=["parameters", "requests", "responses"])
@@ -27,7 +29,7 @@ def test_what_is_accepted_is_accepted_by_connexion(dialect: Dialect, seed: int) 
     accepts = acceptor(made, dialect)
     stock = dialect.validator(made, format_checker=Draft4Validator.FORMAT_CHECKER)
     for _ in range(10):
-        tried = value(random, made, {})
+        tried = value(random, Api("schemas", {}), made)
         assert not accepts(tried) or stock.is_valid(tried), (made, tried)
 
 

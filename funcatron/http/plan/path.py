@@ -84,6 +84,8 @@ def _reader(declared: Declared, name: str, convert: type[int] | type[float] | No
     if parameter is None:
         return PathReader(name, argument, convert, None, None, None, nullable=False)
     schema = parameter.schema
+    if schema.get("type") == "object":
+        raise Refused(f"the path parameter {parameter.name} is an object, which connexion never accepts")
     if parameter.name != name:
         if schema.get("type") == "boolean" or schema.get("type") == "array" or parameter.nullable:
             raise Refused(f"the path parameter {parameter.name} is of a type that connexion never accepts")

@@ -27,13 +27,13 @@ FUNCTIONS = {
 
 
 def real_apis(package: Path, random: Random) -> list[Api]:
-    """Return every JSON document of the package that is valid and that connexion serves, with random options."""
+    """Return every JSON document of OpenAPI 2.0 or 3.0 that is valid and that connexion serves, with random options."""
     apis = [
         Api(name, prepared(package / name), serving_options(random))
         for name in documents(package)
-        if "/json/" in name and name not in REFUSED and not any(part in name for part in UNSERVED)
+        if name.startswith(("2.0/json/", "3.0/json/")) and name not in REFUSED
     ]
-    return [api for api in apis if api.operations]
+    return [api for api in apis if api.operations and not any(part in api.name for part in UNSERVED)]
 
 
 def prepared(file: Path) -> dict[str, Any]:
