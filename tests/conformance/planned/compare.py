@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from connexion import AsyncApp
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from funcatron.http.plan.detour import KEY as DETOUR
-from funcatron.http.plan.front import PlanMiddleware
 from tests.conformance.planned.api import Api, Operation
 from tests.conformance.planned.handlers import NEXT, SEEN
 from tests.conformance.planned.pairs import Answer, Pair
+from tests.conformance.planned.passing import Passed
 from tests.conformance.planned.requests import Request, request
 from tests.conformance.planned.returned import returned
 
@@ -76,24 +74,8 @@ class Compared:
         """Count a document, of whose requests so many passed the plans."""
         self.documents += 1
         self.planned -= passed.count
-        self.operations += passed.front.operations()
-        self.refused.update(refusal.reason for refusal in passed.front.refusals())
-
-
-class Passed:
-    """Counts the requests that go past the plans of an application into connexion's stack."""
-
-    def __init__(self, app: AsyncApp) -> None:
-        app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()
-        (self.front,) = (one for one in app.middleware.middleware_stack if isinstance(one, PlanMiddleware))
-        self.count = 0
-        self._stack = self.front.app
-        self.front.app = self._pass
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A plan that has its own errors answered there has not passed the request on."""
-        self.count += DETOUR not in scope
-        await self._stack(scope, receive, send)
+        self.operations += passed.operations()
+        self.refused.update(passed.reasons())
 
 
 async def compare(pair: Pair, api: Api, seed: int, requests: int, into: Compared) -> None:
@@ -103,7 +85,7 @@ async def compare(pair: Pair, api: Api, seed: int, requests: int, into: Compared
     """
     random = Random(seed)
     stock, planned = pair.stock(api, seed), pair.planned(api, seed)
-    passed = Passed(pair.connexion(planned))
+    passed = pair.past(planned)
     for _ in range(requests):
         operation = random.choice(api.operations)
         case = Case(api, seed, operation, request(random, api, operation), returned(random, api, operation))

@@ -17,6 +17,7 @@ from funcatron.http.door import Door
 from funcatron.testing import application
 from tests.conformance.planned.api import Api
 from tests.conformance.planned.handlers import blocking, every
+from tests.conformance.planned.passing import Passed, past_the_door, past_the_front
 from tests.conformance.planned.serving import serving
 
 __all__ = ["CONNEXION", "DOOR", "Answer", "Pair"]
@@ -29,7 +30,7 @@ ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two applications for one document, and where the plans of the second are.
+    """Two applications for one document, and what counts where requests of the second go ``past`` its plans.
 
     ``stock`` and ``planned`` make them, of a document and a number that chooses the handlers; they raise
     FuncatronError where funcatron refuses the document. ``plain`` takes away what is new in each answer.
@@ -38,7 +39,7 @@ class Pair:
     name: str
     stock: Callable[[Api, int], ASGIApp]
     planned: Callable[[Api, int], ASGIApp]
-    connexion: Callable[[Any], AsyncApp]
+    past: Callable[[Any], Passed]
     plain: Callable[[Answer], Answer]
 
 
@@ -73,7 +74,7 @@ CONNEXION = Pair(
     "connexion",
     lambda api, place: serving(AsyncApp, api, place),
     lambda api, place: serving(PlannedApp, api, place),
-    lambda app: app,
+    past_the_front,
     lambda found: found,
 )
-DOOR = Pair("door", _stock_door, _door, lambda door: door._app, _without_ids)
+DOOR = Pair("door", _stock_door, _door, past_the_door, _without_ids)
