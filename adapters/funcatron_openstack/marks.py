@@ -26,6 +26,8 @@ LIMIT = 8
 
 EXTRA = "X-Trans-Id-Extra"
 META = "X-Object-Meta-Funcatron-Mark"
+_OBJECT = re.compile(r"(?:/v1/[^/]+|/swift/v1(?:/AUTH_[^/]+)?)/([^/]+/.+)")
+"""The path of an object, in Swift and in Ceph, where the account may be left out."""
 _MARK = re.compile(r"fn\.([0-9a-f]{12})\.(\d{1,3})")
 
 
@@ -51,12 +53,12 @@ class Mark:
 
 def headers_of(mark: Mark, method: str, url: str) -> dict[str, str]:
     """Return what a request to Swift has to carry; nothing unless it changes an object."""
-    path = urlsplit(url).path.split("/", 4)
-    if method not in ("PUT", "POST", "COPY", "DELETE") or len(path) < 5 or not path[4]:
+    match = _OBJECT.fullmatch(urlsplit(url).path)
+    if method not in ("PUT", "POST", "COPY", "DELETE") or match is None:
         return {}
     if method == "DELETE":
         return {EXTRA: str(mark)}
-    return {EXTRA: str(mark), META: f"{mark}.{_digest(unquote(path[3]) + '/' + unquote(path[4]))}"}
+    return {EXTRA: str(mark), META: f"{mark}.{_digest(unquote(match[1]))}"}
 
 
 def mark_of_version(container: str, version: ObjectVersion) -> Mark | None:

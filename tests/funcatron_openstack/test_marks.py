@@ -27,6 +27,13 @@ def test_a_write_is_known_by_the_object(method: str) -> None:
     assert not MARK.is_by("photos.index")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://ceph/swift/v1/box%20x/d%C3%A9j%C3%A0/a", "http://ceph/swift/v1/AUTH_p/box%20x/déjà/a"]
+)
+def test_ceph_may_leave_out_the_account(url: str) -> None:
+    assert mark_of_version("box x", written(headers_of(MARK, "PUT", url))) == MARK
+
+
 def test_a_copy_of_what_a_function_wrote_is_nobodys() -> None:
     headers = headers_of(MARK, "PUT", URL)
     assert mark_of_version("box x", written(headers, "copy")) is None

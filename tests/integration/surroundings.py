@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["BlackHole", "Clock", "fill", "small_disk"]
+__all__ = ["BlackHole", "Clock", "Passage", "fill", "small_disk"]
 
 CLOCK = """
 import mmap, os, struct, time
@@ -46,6 +46,48 @@ def fill(folder: Path) -> Path:
                 while file.write(b"\0" * size):
                     pass
     return ballast
+
+
+class Passage:
+    """A TCP proxy that may be closed: who is connected is cut off, who comes is refused."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.port = port
+        self._target = target
+        self._listening: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
+        self.open()
+
+    def open(self) -> None:
+        """Let everybody pass."""
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody pass."""
+        listening, self._listening = self._listening, None
+        sockets, self._sockets = self._sockets, []
+        for each in (*sockets, *([listening] if listening else [])):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [client, server]
+                for source, sink in ((client, server), (server, client)):
+                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
 
 class BlackHole:

@@ -13,16 +13,20 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from email.utils import formatdate
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
+from funcatron.settings import load_settings
+from funcatron_openstack.container import Container, Denied
 from tests.integration.running import environment, running, until
+from tests.integration.surroundings import Passage
 from tests.integration.uploading import ALL, HANDLERS, Uploads, document, uploads
 from tests.services import OpenStack, Swift
 
@@ -309,3 +313,93 @@ def test_an_object_that_is_there_calls_when_it_is_asked_for(app: Uploads, swift:
     assert "there is no object 'absent'" in done.stderr
     calls = app.wait_for("changes", ("before", "created"))
     assert [line["size"] for line in calls if line["object"] == "before"] == [len("was there before")]
+
+
+@dataclass
+class Away:
+    """A stack whose bus and whose Keystone may go away, for the application alone."""
+
+    stack: OpenStack
+    bus: Passage
+    keystone: Passage
+
+
+@pytest.fixture
+def away(openstack: OpenStack, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Away]:
+    def passage(url: str) -> Passage:
+        return Passage(free_port(), urlsplit(url).port or 0)
+
+    clouds = openstack.clouds
+    auth_url = clouds["demo"]["auth"]["auth_url"]
+    bus, keystone = passage(openstack.notifications), passage(auth_url)
+    clouds["demo"]["auth"]["auth_url"] = auth_url.replace(str(urlsplit(auth_url).port), str(keystone.port))
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": clouds}))
+    notifications = openstack.notifications.replace(str(urlsplit(openstack.notifications).port), str(bus.port))
+    environ = {
+        **openstack.environ,
+        "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml"),
+        "FUNCATRON_NOTIFICATIONS": notifications,
+    }
+    yield Away(OpenStack(openstack.folder, environ), bus, keystone)
+    bus.close()
+    keystone.close()
+
+
+def test_nothing_is_lost_or_doubled_whatever_goes_away(
+    away: Away, openstack: OpenStack, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    swift = openstack.swift()
+    swift.put("outages")
+    names = (f"{number:02}" for number in count())
+    sent: list[str] = []
+
+    def upload(number: int = 3) -> list[tuple[str, str]]:
+        for _ in range(number):
+            sent.append(next(names))
+            swift.put(f"outages/{sent[-1]}", sent[-1].encode())
+        return [(name, "created") for name in sent]
+
+    triggers = {"uploads.note": [{"container": "outages", "actions": ALL, "poll": 3600}]}
+    port = free_port()
+    with uploads(away.stack, tmp_path / "app", port, triggers) as app:
+        until(lambda: "listening to swift" in app.program.output(), "the queue")
+        app.wait_for("outages", *upload())
+        away.bus.close()
+        until(lambda: "connecting again" in app.program.output(), "the bus to be missed")
+        during = upload()
+        away.bus.open()
+        app.wait_for("outages", *during)  # they have waited in our queue: nobody looks for an hour
+        app.succeeded()
+        app.program.kill()
+    upload()
+    swift.ask("DELETE", "outages/00")
+    away.keystone.close()
+    with uploads(away.stack, tmp_path / "app", port, triggers) as app:
+        until(lambda: "trying again until it goes" in app.program.output(), "Keystone to be missed")
+        wanted = upload()
+        away.keystone.open()
+        calls = app.wait_for("outages", *wanted, ("00", "deleted"))
+        app.succeeded()
+    assert sorted(line["object"] for line in calls if line["action"] == "created") == sent
+    assert len(calls) == len(sent) + 1
+
+
+def test_a_token_that_is_no_good_any_more_is_replaced(openstack: OpenStack) -> None:
+    openstack.swift().put("renewed")
+    openstack.swift().put("renewed/a", b"a")
+    settings = load_settings(environ=openstack.environ)
+    box = Container("renewed", settings)
+    assert box.head("a") is not None
+    box._access.session.auth.auth_ref._auth_token = "expired"  # Swift answers 401
+    found = box.head("a")
+    assert found is not None
+    assert found.size == 1
+
+
+def test_who_is_refused_is_told_so(openstack: OpenStack) -> None:
+    stranger = load_settings({"cloud": "alt"}, environ=openstack.environ)
+    theirs = Container("refused", stranger, account=openstack.swift().account)
+    with pytest.raises(Denied, match="403"):
+        theirs.head("kept")
+    with pytest.raises(Denied, match="no cloud 'nobody'"):
+        Container("refused", load_settings({"cloud": "nobody"}, environ=openstack.environ)).head("kept")
