@@ -7,6 +7,7 @@ nothing lost and nothing stuck.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -81,6 +82,23 @@ def test_a_locked_store_refuses_and_recovers(site: Site, until: Until) -> None:
     ids += [accepted(site, n) for n in range(3, 6)]
     assert {site.ended(each).state for each in ids} == {"succeeded"}
     assert "another process keeps it locked" in site.log()
+
+
+def test_a_data_folder_that_is_away_refuses_and_recovers(site: Site, until: Until) -> None:
+    site.start("run")
+    ids = [accepted(site, 1)]
+    site.ended(ids[0])
+    data, away = site.folder / "data", site.folder / "away"
+    data.rename(away)
+    data.touch()  # so that nobody makes it anew
+    check_refusal(post(site, 2))
+    data.unlink()
+    away.rename(data)
+    ids += [accepted(site, n) for n in range(3, 6)]
+    assert {site.ended(each).state for each in ids} == {"succeeded"}
+    shutil.rmtree(data)
+    assert site.ended(accepted(site, 6)).state == "succeeded", "what is deleted is made anew"
+    assert "is started again" not in site.log()
 
 
 @pytest.mark.service
