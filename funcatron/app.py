@@ -29,7 +29,7 @@ from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
 from funcatron.parts import part
-from funcatron.ports import Dispatcher, ExecutionStore, Middleware
+from funcatron.ports import Dispatcher, ExecutionStore, Lease, Middleware
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import FinishLater, Runner
@@ -83,6 +83,7 @@ class Funcatron:
         self._given_dispatcher = dispatcher
         self._calls = calls
         self._door: Any = None
+        self._lease: Lease | None = None
         self._lock = threading.RLock()
 
     def service(self, name: str) -> Callable[[F], F]:
@@ -121,6 +122,15 @@ class Funcatron:
         url = self.settings.store_url
         made: ExecutionStore = plugins.load("funcatron.stores", url.partition(":")[0])(url)
         return made
+
+    def owner(self) -> str:
+        """Return the id of the lease by which those who share the store know that this process lives; it is taken on
+        first use. Raises Unavailable.
+        """
+        with self._lock:
+            if self._lease is None or not self._lease.held:
+                self._lease = self.store.lease()
+            return self._lease.id
 
     @part
     def dispatcher(self) -> Dispatcher:
@@ -193,6 +203,9 @@ class Funcatron:
                 dispatcher.stop()
             if isinstance(calls := self.__dict__.pop("calls", None), ThreadCalls):
                 calls.close()
+            lease, self._lease = self._lease, None
+            if lease is not None:
+                lease.release()
             if (store := self.__dict__.pop("store", None)) is not None and store is not self._given_store:
                 store.close()
             for made in ("invoker", "runner"):

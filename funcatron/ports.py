@@ -59,7 +59,8 @@ class Reservation:
     """An Idempotency-Key in use: of one caller (``principal_id``, empty for nobody), for one function.
 
     ``fingerprint`` tells payloads apart. ``execution_id`` is the call that has the key: what it came to is in
-    ``result``, or on record under this id. Where there is neither by ``deadline``, the call is given up for dead.
+    ``result``, or on record under this id. Where there is neither by ``deadline``, the call is given up for dead; where
+    ``owner``, the lease of the process that makes the call, has ended, at once.
     Times are seconds since the epoch.
     """
 
@@ -70,6 +71,7 @@ class Reservation:
     execution_id: str
     deadline: float
     expires_at: float
+    owner: str | None = None
     result: StoredResult | None = None
 
 
@@ -130,7 +132,7 @@ class ExecutionStore(Protocol):
 
     def settle(self, reservation: Reservation, result: StoredResult | None) -> None:
         """Keep the answer of the call that has the key, or with None give the key back. Nothing happens where the
-        key is another call's by now.
+        key is another call's by now, nor where one that has its answer is to be given back.
         """
 
     def list(self, query: ExecutionQuery) -> tuple[list[Execution], str | None]:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import logging
 import time
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -53,15 +54,15 @@ def key_of(call: Call) -> str | None:
 
 
 async def first_call(
-    store: ExecutionStore, call: Call, key: str, *, patience: float = 0.0
+    store: ExecutionStore, call: Call, key: str, owner: Callable[[], str], *, patience: float = 0.0
 ) -> Reservation | Execution | Result:
     """Return what the first call with this key came to: its Result, or its Execution; the Reservation if it is this.
 
-    Who gets the Reservation settles it. ``patience``: seconds for which a first call that is being accepted is waited
-    for. Raises Problem 409 while the first call runs, 422 where it had another payload, and Unavailable where the store
-    is out of reach.
+    Who gets the Reservation settles it. ``owner`` gives the id of this process's lease. ``patience``: seconds for which
+    a first call that is being accepted is waited for. Raises Problem 409 while the first call runs, 422 where it had
+    another payload, and Unavailable where the store is out of reach.
     """
-    wanted, standing = await asyncio.to_thread(_reserve, store, call, key)
+    wanted, standing = await asyncio.to_thread(_reserve, store, call, key, owner)
     if standing is None:
         return wanted
     if standing.fingerprint != wanted.fingerprint:
@@ -126,7 +127,9 @@ def _caller(principal: Principal | None) -> str:
     return principal.id if principal.project_id is None else f"{principal.id} in {principal.project_id}"
 
 
-def _reserve(store: ExecutionStore, call: Call, key: str) -> tuple[Reservation, Reservation | None]:
+def _reserve(
+    store: ExecutionStore, call: Call, key: str, owner: Callable[[], str]
+) -> tuple[Reservation, Reservation | None]:
     """Return what this call wants, and what stands in its way; in a thread, since uploads are read too."""
     now = time.time()
     extension = call.function.extension
@@ -139,5 +142,17 @@ def _reserve(store: ExecutionStore, call: Call, key: str) -> tuple[Reservation, 
         execution_id=call.id,
         deadline=now + extension.timeout + GRACE,
         expires_at=now + extension.idempotency_ttl,
+        owner=owner(),
     )
-    return wanted, store.reserve(wanted)
+    standing = store.reserve(wanted)
+    if standing is not None and _is_abandoned(store, standing):
+        store.settle(standing, None)
+        standing = store.reserve(wanted)
+    return wanted, standing
+
+
+def _is_abandoned(store: ExecutionStore, standing: Reservation) -> bool:
+    """Whether the process of the first call is gone and left nothing: asked in this order, as it left that before."""
+    if standing.result is not None or standing.owner is None or store.alive(standing.owner):
+        return False
+    return store.get(standing.execution_id) is None

@@ -103,7 +103,8 @@ class MemoryStore:
             if standing is None or standing.execution_id != reservation.execution_id:
                 return
             if result is None:
-                del self._keys[_key(reservation)]
+                if standing.result is None:
+                    del self._keys[_key(reservation)]
             else:
                 self._keys[_key(reservation)] = replace(standing, result=result)
 

@@ -74,7 +74,10 @@ _PROJECTS = """
 create index execution_project on execution (project_id, created_at, id) where project_id is not null;
 """
 
-MIGRATIONS: Final = (_RECORDS + _WORKERS, _PROJECTS)
+# The lease of the process that makes the call: when it ends without an answer, the key is free.
+_OWNERS_OF_KEYS = "alter table idempotency add column owner text"
+
+MIGRATIONS: Final = (_RECORDS + _WORKERS, _PROJECTS, _OWNERS_OF_KEYS)
 VERSION: Final = len(MIGRATIONS)
 
 

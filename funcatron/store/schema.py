@@ -100,5 +100,15 @@ create index execution_state on execution (state, created_at) where state = 'que
     or state = 'retrying' or state = 'failed' or state = 'cancelled' or state = 'expired';
 """
 
-MIGRATIONS: Final = (_RECORDS + _QUEUES, _KEYS_AND_ATTEMPTS, _GATES, _PROJECTS, _STATES_BUT_SUCCEEDED)
+# The lease of the process that makes the call: when it ends without an answer, the key is free.
+_OWNERS_OF_KEYS = "alter table idempotency add column owner text"
+
+MIGRATIONS: Final = (
+    _RECORDS + _QUEUES,
+    _KEYS_AND_ATTEMPTS,
+    _GATES,
+    _PROJECTS,
+    _STATES_BUT_SUCCEEDED,
+    _OWNERS_OF_KEYS,
+)
 VERSION: Final = len(MIGRATIONS)

@@ -68,20 +68,20 @@ FIND_EVENT: Final = (
 _KEY = "function = :function and idempotency_key = :key and principal_id = :principal_id"
 RESERVE: Final = (
     "insert into idempotency"
-    " (function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at)"
-    " values (:function, :key, :principal_id, :fingerprint, :execution_id, :deadline, :expires_at)"
+    " (function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at, owner)"
+    " values (:function, :key, :principal_id, :fingerprint, :execution_id, :deadline, :expires_at, :owner)"
     " on conflict (function, idempotency_key, principal_id) do update set fingerprint = excluded.fingerprint,"
     " execution_id = excluded.execution_id, deadline = excluded.deadline, expires_at = excluded.expires_at,"
-    " result = null where idempotency.expires_at <= :now or (idempotency.deadline <= :now and"
+    " owner = excluded.owner, result = null where idempotency.expires_at <= :now or (idempotency.deadline <= :now and"
     " idempotency.result is null and not exists (select 1 from execution where id = idempotency.execution_id))"
     " returning execution_id"
 )
 STANDING: Final = (
-    "select function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at, result"
+    "select function, idempotency_key, principal_id, fingerprint, execution_id, deadline, expires_at, owner, result"
     f" from idempotency where {_KEY}"
 )
 ANSWERED: Final = f"update idempotency set result = :result where {_KEY} and execution_id = :execution_id"
-RELEASED: Final = f"delete from idempotency where {_KEY} and execution_id = :execution_id"
+RELEASED: Final = f"delete from idempotency where {_KEY} and execution_id = :execution_id and result is null"
 FORGOTTEN: Final = "delete from idempotency where expires_at <= :now"
 RUNNING: Final = f"select {_SELECTED} from execution where state = 'running'"
 COUNTS: Final = "select state, count(*) from execution group by state"

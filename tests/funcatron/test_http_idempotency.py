@@ -219,6 +219,31 @@ async def test_a_call_whose_process_was_killed_does_not_keep_its_key(monkeypatch
         assert (await other.post("/f", json={}, headers=KEY)).json() == {"id": 1}
 
 
+async def test_a_process_that_is_gone_does_not_keep_a_key(tmp_path: Path) -> None:
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(body: Any) -> dict[str, int]:
+        began.set()
+        await release.wait()
+        return {"id": 0}
+
+    made = Counted({"id": 1}, {"id": 2})
+    stores = [SQLiteStore(f"sqlite:///{tmp_path / 'f.db'}") for _ in range(2)]
+    dying, living = (served(handler, store) for handler, store in zip((slow, made), stores, strict=True))
+    async with client(dying) as http, client(living) as other:
+        call = asyncio.create_task(http.post("/f", json={}, headers=KEY))
+        await began.wait()
+        assert (await other.post("/f", json={}, headers=KEY)).status_code == 409
+        assert dying._lease is not None
+        dying._lease.release()  # as the kernel does for a process that has ended
+        assert (await other.post("/f", json={}, headers=KEY)).json() == {"id": 1}
+        release.set()
+        assert (await call).json() == {"id": 0}  # not dead after all: what it came to changes nothing
+        assert (await other.post("/f", json={}, headers=KEY)).json() == {"id": 1}
+    for end in (dying, living, *stores):
+        end.close()
+
+
 class Away(MemoryStore):
     """A store that is out of reach for keys, from a certain call on."""
 
