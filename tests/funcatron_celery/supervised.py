@@ -62,10 +62,10 @@ def in_time(child):
 
 
 def deaf(child):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child.ready()
     say("up", child.name, os.getpid())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(60)
+    time.sleep(600)
 
 
 def parent(child):

@@ -38,8 +38,8 @@ def test_a_call_within_its_limit_returns_what_it_returns(calls: InlineCalls) -> 
 def test_a_sleeping_call_is_interrupted(calls: InlineCalls) -> None:
     began = time.monotonic()
     with pytest.raises(TimeLimitExceeded, match=r"0\.1 s has passed"):
-        run(calls, lambda: time.sleep(10), 0.1)
-    assert time.monotonic() - began < 2.0
+        run(calls, lambda: time.sleep(60), 0.1)
+    assert time.monotonic() - began < 30
 
 
 def test_a_computing_call_is_interrupted(calls: InlineCalls) -> None:
@@ -61,10 +61,10 @@ def test_a_call_that_swallows_the_exception_is_interrupted_again(
         nonlocal swallowed
         while swallowed < 2:
             try:
-                time.sleep(10)
+                time.sleep(60)
             except TimeLimitExceeded:
                 swallowed += 1
-        time.sleep(10)
+        time.sleep(60)
 
     with pytest.raises(TimeLimitExceeded):
         run(calls, stubborn, 0.05)
@@ -81,7 +81,7 @@ def test_a_call_that_takes_the_signal_for_itself_does_so_for_a_moment(
     run(calls, take, 5.0)
     assert signal.getitimer(signal.ITIMER_REAL) == OFF
     with pytest.raises(TimeLimitExceeded):
-        run(calls, lambda: time.sleep(10), 0.1)
+        run(calls, lambda: time.sleep(60), 0.1)
 
 
 def test_after_an_error_too_there_is_no_timer(calls: InlineCalls) -> None:
@@ -93,7 +93,7 @@ def test_after_an_error_too_there_is_no_timer(calls: InlineCalls) -> None:
 def test_a_call_within_a_call_keeps_both_limits(calls: InlineCalls) -> None:
     def outer() -> None:
         assert driven(calls.run(lambda: 1, 5.0)) == 1
-        time.sleep(10)
+        time.sleep(60)
 
     with pytest.raises(TimeLimitExceeded, match=r"0\.2 s has passed"):
         run(calls, outer, 0.2)
@@ -123,8 +123,8 @@ def test_a_call_is_cancelled_by_the_id_of_its_execution(calls: InlineCalls, time
         timer.start()
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
-        run(calls, lambda: time.sleep(10), timeout)
-    assert 0.15 < time.monotonic() - began < 5
+        run(calls, lambda: time.sleep(60), timeout)
+    assert 0.15 < time.monotonic() - began < 30
     for timer in timers:
         timer.join()
 
@@ -149,5 +149,5 @@ def test_a_call_without_a_loop_is_cancelled(calls: InlineCalls) -> None:
     timer = threading.Timer(0.05, calls.cancel, ["this"])
     timer.start()
     with pytest.raises(Cancelled):
-        driven(calls.run(lambda: time.sleep(10), 30.0))
+        driven(calls.run(lambda: time.sleep(60), 30.0))
     timer.join()

@@ -102,9 +102,10 @@ async def test_the_event_loop_is_not_blocked(dispatcher: CeleryDispatcher, store
         other.execute("begin immediate")
         ticking = asyncio.create_task(tick())
         dispatching = asyncio.create_task(dispatcher.dispatch(execution()))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while ticks < 20:
+                await asyncio.sleep(0.001)
         assert not dispatching.done(), "the file is locked by another"
-        assert ticks > 20
         other.rollback()
     other.close()
     assert await dispatching is True

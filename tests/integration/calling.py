@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,8 @@ import yaml
 from funcatron.app import Funcatron
 from funcatron.testing.doors import Outcome, decode
 from funcatron.testing.requests import build_request
-from tests.integration.running import Program, environment, running, until
+from tests.integration.running import Program, running, until
+from tests.integration.talking import CeleryClient, Talk, talking
 
 __all__ = ["ALL", "CASES", "LATER", "Call", "Doors", "Outcome", "by_schedule", "real_calls", "real_doors", "tick_of"]
 
@@ -103,8 +103,9 @@ def schedules_of(operation: Mapping[str, Any], cron: str) -> list[dict[str, Any]
 class Doors:
     """The running application, and what calls it."""
 
-    def __init__(self, program: Program, client: Talk, producer: Talk) -> None:
+    def __init__(self, program: Program, broker: str, client: CeleryClient, producer: Talk) -> None:
         self.program = program
+        self.broker = broker
         self.client = client
         self.producer = producer
         self.registry = Funcatron(program.folder / "openapi.json", handlers=lambda name: lambda **given: None).registry
@@ -139,7 +140,8 @@ class Doors:
 
     def call_by_celery(self, number: int) -> str:
         function, arguments, _ = ALL[number]
-        return self.client.say([function, arguments])
+        (execution_id,) = self.client.send(self.broker, [{"name": function, "kwargs": arguments, "queue": "funcatron"}])
+        return execution_id
 
     def call_by_message(self, number: int) -> str:
         """Put a message on the function's queue; its id becomes the event's."""
@@ -161,37 +163,10 @@ def outcome_of(answer: Any) -> Outcome:
     return Outcome.of(answer.status_code, decode(answer.content, answer.headers.get("content-type")))
 
 
-class Talk:
-    """A program that answers each line with a line."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def say(self, message: Any) -> str:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(message) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline().strip()
-        assert answer, "it has ended"
-        return answer
-
-
-@contextmanager
-def talking(script: str, broker: str, folder: Path) -> Iterator[Talk]:
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / script), broker], cwd=folder, env=environment(), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with process:
-        yield Talk(process)
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(60) == 0
-
-
 @pytest.fixture(scope="session")
-def real_doors(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Doors]:
+def real_doors(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int], celery_client: CeleryClient
+) -> Iterator[Doors]:
     folder = tmp_path_factory.mktemp("doors")
     (folder / "openapi.json").write_text(json.dumps(derived()))
     (folder / "doors.py").write_text((HERE / "doors.py").read_text())
@@ -199,9 +174,8 @@ def real_doors(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[],
     broker = f"sqlite:///{folder / '.funcatron' / 'funcatron.db'}"
     with ExitStack() as stack:
         program = stack.enter_context(running("run", "doors:app", "--workers", "2", folder=folder, port=free_port()))
-        client = stack.enter_context(talking("celery_client.py", broker, folder))
-        producer = stack.enter_context(talking("kombu_producer.py", broker, folder))
-        yield Doors(program, client, producer)
+        producer = stack.enter_context(talking("kombu_producer.py", broker, folder=folder))
+        yield Doors(program, broker, celery_client, producer)
 
 
 Calls = dict[str, Call]

@@ -21,25 +21,22 @@ from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
 from tests.integration.calling import real_calls, real_doors
 from tests.integration.running import shop_in_parts
+from tests.integration.talking import CeleryClient, celery_client
 from tests.services import RabbitMQ, openstack, rabbitmq, rabbitmq_is_here, redis
 
-__all__ = ["openstack", "rabbitmq", "rabbitmq_is_here", "real_calls", "real_doors", "redis", "shop_in_parts"]
+__all__ = [
+    "celery_client",
+    "openstack",
+    "rabbitmq",
+    "rabbitmq_is_here",
+    "real_calls",
+    "real_doors",
+    "redis",
+    "shop_in_parts",
+]
 
 SITE = Path(__file__).parent / "site"
-PATIENCE = 30.0
-
-CLIENT = """
-import json, sys
-from celery import Celery
-app = Celery(broker=sys.argv[1])
-if sys.argv[1].startswith("sqlite"):
-    app.conf.broker_transport = "funcatron_celery.sqlite:Transport"
-for call in json.load(sys.stdin):
-    name = call.pop("name")
-    print(app.send_task(name, **call).id)
-assert "funcatron.app" not in sys.modules
-"""
-"""A Celery client that knows the name of a task and the URL of a broker, and nothing of funcatron."""
+PATIENCE = 90.0
 
 
 def until(condition: Callable[[], Any], what: str | Callable[[], str] = "", patience: float = PATIENCE) -> Any:
@@ -54,7 +51,8 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str] = "", pati
 class Site:
     """One application in a folder of its own: processes, store, traces."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, client: CeleryClient) -> None:
+        self._client = client
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -115,16 +113,7 @@ class Site:
 
     def send(self, *calls: dict[str, Any], broker: str | None = None) -> list[str]:
         """Call tasks from a process of its own, by Celery alone; returns the task ids."""
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", CLIENT, broker or self.broker],
-            input=json.dumps(calls).encode(),
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-            cwd="/",
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().split()
+        return self._client.send(broker or self.broker, calls)
 
     def traces(self) -> list[dict[str, Any]]:
         lines = self.trace_file.read_text().splitlines() if self.trace_file.exists() else []
@@ -184,9 +173,9 @@ def _json_or_raw(payload: bytes) -> Any:
 
 
 @pytest.fixture
-def site(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Site]:
+def site(tmp_path: Path, make_site: Callable[[Path], Site]) -> Iterator[Site]:
     """An application that is not started yet; whatever it starts is ended with the test."""
-    made = Site(tmp_path, free_port())
+    made = make_site(tmp_path)
     try:
         yield made
     finally:
@@ -194,9 +183,9 @@ def site(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def site_class() -> type[Site]:
-    """The class of applications, for fixtures of a wider scope."""
-    return Site
+def make_site(free_port: Callable[[], int], celery_client: CeleryClient) -> Callable[[Path], Site]:
+    """Return ``make_site(folder)``, for fixtures of a wider scope."""
+    return lambda folder: Site(folder, free_port(), celery_client)
 
 
 @pytest.fixture(scope="session", name="until")

@@ -20,14 +20,14 @@ from typing import Any, NamedTuple, TypeVar
 import httpx
 import pytest
 
-__all__ = ["SHOP", "Program", "ShopInParts", "children_of", "environment", "running", "shop_in_parts", "until"]
+__all__ = ["SHOP", "Program", "ShopInParts", "ask", "children_of", "environment", "running", "shop_in_parts", "until"]
 
 T = TypeVar("T")
 
 LIBC = ctypes.CDLL(None)
 
 SHOP = Path(__file__).parents[2] / "openapi" / "examples" / "shop" / "openapi.yaml"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that anything may take: the machine may be busy. Nothing waits longer than for its condition."""
 READY = "Ctrl-C ends it."
 
@@ -39,6 +39,13 @@ def until(condition: Callable[[], T | None], what: str, *, patience: float = PAT
         assert time.monotonic() < end, f"waited {patience:g} s in vain for {what}"
         time.sleep(pause)
     return found
+
+
+def ask(method: str, url: str, **request: Any) -> httpx.Response:
+    """Send one request on a connection of its own. What httpx does without being told, to read all the certificates
+    of the world for each, takes the time of many requests.
+    """
+    return httpx.request(method, url, timeout=PATIENCE, verify=False, **request)
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.running import ask
+
 SHOP = Path(__file__).parents[2] / "openapi" / "examples" / "shop" / "openapi.yaml"
 ORDER = {"customer": "ada@example.com", "lines": [{"sku": "TEA-001", "quantity": 1}, {"sku": "CUP-001", "quantity": 1}]}
 
@@ -62,7 +64,7 @@ class Serving:
     def ended(self, execution_id: str) -> Any:
         """Wait for the end of an execution, and return it as the command line shows it."""
         url = f"{self.url}/_funcatron/executions/{execution_id}"
-        self.wait_for(lambda: httpx.get(url).json()["ended_at"], "the end of the execution")
+        self.wait_for(lambda: ask("GET", url).json()["ended_at"], "the end of the execution")
         return self.executions("show", execution_id)
 
 
@@ -89,21 +91,21 @@ def start(tmp_path: Path, free_port: Callable[[], int]) -> Start:
 
 
 def order(url: str) -> str:
-    created = httpx.post(f"{url}/shop/orders", json=ORDER)
+    created = ask("POST", f"{url}/shop/orders", json=ORDER)
     assert created.status_code == 201, created.text
     identity: str = created.json()["id"]
     return identity
 
 
 def fulfil(url: str, order_id: str, **headers: str) -> httpx.Response:
-    return httpx.post(f"{url}/shop/orders/{order_id}/fulfilment", json={"carrier": "bike"}, headers=headers, timeout=30)
+    return ask("POST", f"{url}/shop/orders/{order_id}/fulfilment", json={"carrier": "bike"}, headers=headers)
 
 
 def test_the_shop(start: Start) -> None:
     with start("run", str(SHOP)) as shop:
-        assert httpx.get(f"{shop.url}/shop/items", params={"limit": 2}).json()["next"] == "COF-002"
-        assert "swagger" in httpx.get(f"{shop.url}/shop/ui", follow_redirects=True).text.lower()
-        assert httpx.get(f"{shop.url}/shop/openapi.json").json()["info"]["title"] == "A small shop"
+        assert ask("GET", f"{shop.url}/shop/items", params={"limit": 2}).json()["next"] == "COF-002"
+        assert "swagger" in ask("GET", f"{shop.url}/shop/ui", follow_redirects=True).text.lower()
+        assert ask("GET", f"{shop.url}/shop/openapi.json").json()["info"]["title"] == "A small shop"
 
         order_id = order(shop.url)
         accepted = fulfil(shop.url, order_id)
@@ -116,7 +118,7 @@ def test_the_shop(start: Start) -> None:
             "picking 1 x TEA-001",
             "picking 1 x CUP-001",
         ]
-        assert httpx.get(f"{shop.url}/shop/orders/{order_id}").json()["state"] == "shipped"
+        assert ask("GET", f"{shop.url}/shop/orders/{order_id}").json()["state"] == "shipped"
 
         waited = fulfil(shop.url, order_id, Prefer="wait=20")
         assert (waited.status_code, waited.json()) == (200, ended["result"])
@@ -187,7 +189,7 @@ def test_mocks(start: Start, tmp_path: Path) -> None:
         SHOP.read_text().replace("operationId: shop.", "operationId: not_there.").replace("mode: async", "")
     )
     with start("run", str(copy), "--mock", "missing") as shop:
-        assert httpx.get(f"{shop.url}/shop/items/TEA-009").json()["name"] == "Darjeeling First Flush"
+        assert ask("GET", f"{shop.url}/shop/items/TEA-009").json()["name"] == "Darjeeling First Flush"
         shipped = fulfil(shop.url, "01890a5d-ac96-774b-bcce-b302099a8057", Prefer="respond-async, wait=20")
         assert shipped.json()["tracking"] == "BIKE-01890A5D"
         assert shop.interrupt() == 0
@@ -206,16 +208,16 @@ def test_reload(start: Start, tmp_path: Path) -> None:
     (tmp_path / "hello.yaml").write_text(HELLO)
     (tmp_path / "hello.py").write_text("def greet(): return 'first'\n")
     with start("run", "hello.yaml", "--reload") as hello:
-        assert httpx.get(f"{hello.url}/hello").text == "first"
+        assert ask("GET", f"{hello.url}/hello").text == "first"
         (tmp_path / "hello.py").write_text("def greet(): return 'a second'\n")
         hello.ready(times=2)
-        assert httpx.get(f"{hello.url}/hello").text == "a second"
+        assert ask("GET", f"{hello.url}/hello").text == "a second"
 
         (tmp_path / "hello.yaml").write_text(HELLO.replace("hello.greet", "hello.nothing"))
         hello.wait_for(lambda: "has no 'nothing'" in hello.log.read_text(), "the mistake")
         (tmp_path / "hello.yaml").write_text(HELLO.replace("/hello:", "/hi:"))
         hello.ready(times=3)
-        assert httpx.get(f"{hello.url}/hi").text == "a second"
+        assert ask("GET", f"{hello.url}/hi").text == "a second"
         assert hello.interrupt() == 0
 
 
@@ -224,8 +226,8 @@ def test_new_runs(start: Start, tmp_path: Path) -> None:
         [sys.executable, "-m", "funcatron.cli", "new", "hello"], cwd=tmp_path, check=True, capture_output=True
     )
     with start("run", "hello/openapi.yaml") as hello:
-        assert httpx.get(f"{hello.url}/greetings/Ada", params={"times": 2}).json() == {
+        assert ask("GET", f"{hello.url}/greetings/Ada", params={"times": 2}).json() == {
             "greeting": "Hello, Ada! Hello, Ada!"
         }
-        accepted = httpx.post(f"{hello.url}/letters", json={"to": "Ada", "lines": ["How are you?"]})
+        accepted = ask("POST", f"{hello.url}/letters", json={"to": "Ada", "lines": ["How are you?"]})
         assert hello.ended(accepted.json()["id"])["result"] == {"letter": "Dear Ada,\nHow are you?"}

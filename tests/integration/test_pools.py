@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from celery import Celery
 from kombu import Connection
+
+from tests.integration.running import ask
 
 Site = Any
 POOLS = Path(__file__).parent / "pools"
@@ -52,7 +53,7 @@ def pool(request: pytest.FixtureRequest, pool_site: Site) -> Iterator[Pool]:
 
 
 def submit(site: Site, path: str) -> str:
-    return str(httpx.get(f"{site.url}/{path}", timeout=30).json()["id"])
+    return str(ask("GET", f"{site.url}/{path}").json()["id"])
 
 
 def begun(site: Site, execution: str) -> bool:
@@ -75,7 +76,7 @@ def test_time_limits_and_cancellation(pool: Pool, pool_site: Site, until: Callab
     )
     for execution in (cancel_sync, cancel_async):
         until(partial(begun, site, execution), "a handler to begin")
-        assert httpx.post(f"{site.url}/_funcatron/executions/{execution}/cancel").json()["state"] == "cancelled"
+        assert ask("POST", f"{site.url}/_funcatron/executions/{execution}/cancel").json()["state"] == "cancelled"
 
     def interrupted() -> set[str]:
         return {trace["ends"] for trace in site.traces() if "ends" in trace}
@@ -118,7 +119,7 @@ def test_no_more_run_than_may_and_the_rest_is_left_to_others(pool_site: Site, un
     assert len({pids[each] for each in running}) == 1
     assert pids[fourth] not in {pids[each] for each in running}
     for each in (*running, fourth):
-        httpx.post(f"{site.url}/_funcatron/executions/{each}/cancel")
+        ask("POST", f"{site.url}/_funcatron/executions/{each}/cancel")
 
 
 def test_neighbours_of_one_that_blocks_the_loop_are_lost_and_run_again(

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from kombu import Connection
+
+from tests.integration.running import ask
 
 pytestmark = pytest.mark.service
 Site = Any
@@ -29,7 +30,7 @@ def rabbit_site(site: Site, vhost: str) -> Site:
 def test_http_accepts_workers_run_and_queues_are_quorum_queues(rabbit_site: Site) -> None:
     site = rabbit_site
     site.start("run")
-    ids = [httpx.post(f"{site.url}/note", json={"n": n}).json()["id"] for n in range(10)]
+    ids = [ask("POST", f"{site.url}/note", json={"n": n}).json()["id"] for n in range(10)]
     assert {site.ended(each).state for each in ids} == {"succeeded"}
     with Connection(site.broker) as connection, connection.channel() as channel:
         arguments = {
@@ -58,7 +59,7 @@ def test_a_worker_that_is_killed_costs_an_attempt_and_no_call(rabbit_site: Site)
     site = rabbit_site
     site.start("run", "--workers", "2")
     (task,) = site.send({"name": "tried.behave", "queue": "funcatron", "kwargs": {"how": "kill", "times": 1}})
-    own = httpx.get(f"{site.url}/behave/kill").json()["id"]
+    own = ask("GET", f"{site.url}/behave/kill").json()["id"]
     for each in (task, own):
         record = site.ended(each)
         assert (record.state, record.attempt) == ("succeeded", 2)
@@ -94,12 +95,12 @@ def test_a_broker_that_is_away_stops_nobody_and_loses_nothing(
     site.broker = own_rabbitmq.url
     site.settings["FUNCATRON_BROKER"] = own_rabbitmq.url
     site.start("run")
-    ids = [httpx.post(f"{site.url}/note", json={"n": 1}).json()["id"]]
+    ids = [ask("POST", f"{site.url}/note", json={"n": 1}).json()["id"]]
     site.ended(ids[0])
     time.sleep(6)  # what RabbitMQ 3.10 knows of a new quorum queue is on its disk only after some seconds
     own_rabbitmq.kill()
     for n in range(2, 7):
-        answer = httpx.post(f"{site.url}/note", json={"n": n}, timeout=20)
+        answer = ask("POST", f"{site.url}/note", json={"n": n})
         assert answer.status_code == 202, "what is on record is accepted"
         ids.append(answer.json()["id"])
     own_rabbitmq.start()
@@ -143,5 +144,5 @@ def test_a_queue_that_somebody_made_otherwise_is_taken_as_it_is(rabbit_site: Sit
     (task,) = site.send(
         {**CALL, "kwargs": {"body": {"n": 1}}, "exchange": "funcatron", "routing_key": "funcatron", "queue": None}
     )
-    own = httpx.post(f"{site.url}/note", json={"n": 2}).json()["id"]
+    own = ask("POST", f"{site.url}/note", json={"n": 2}).json()["id"]
     assert {site.ended(each).state for each in (task, own)} == {"succeeded"}

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from kombu import Connection
+
+from tests.integration.running import ask
 
 pytestmark = pytest.mark.service
 Site = Any
@@ -24,7 +25,7 @@ def redis_site(site: Site, redis: str) -> Site:
 def test_calls_over_http_and_from_celery_clients_are_run(redis_site: Site, until: Callable[..., Any]) -> None:
     site = redis_site
     site.start("run", "--workers", "2")
-    own = [httpx.post(f"{site.url}/note", json={"n": n}).json()["id"] for n in range(10)]
+    own = [ask("POST", f"{site.url}/note", json={"n": n}).json()["id"] for n in range(10)]
     tasks = site.send(*({**CALL, "kwargs": {"body": {"n": n}}} for n in range(10, 20)), {**CALL, "args": [1]})
     assert {site.ended(each).state for each in [*own, *tasks[:-1]]} == {"succeeded"}
     assert site.ended(tasks[-1]).failure == "invalid"

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.integration.running import SHOP, Program, ShopInParts, running, until
+from tests.integration.running import SHOP, Program, ShopInParts, ask, running, until
 
 
 @pytest.fixture
@@ -86,9 +85,7 @@ def test_two_of_each(folder: Path, free_port: Callable[[], int]) -> None:
         assert len(workers) == 2
 
         def call(number: int) -> str:
-            answer = httpx.post(
-                f"{shop.url}/shop/prices/import", params={"full": number % 2 == 0}, timeout=60, verify=False
-            )
+            answer = ask("POST", f"{shop.url}/shop/prices/import", params={"full": number % 2 == 0})
             assert answer.status_code == 202, answer.text
             identity: str = answer.json()["id"]
             return identity
@@ -102,5 +99,5 @@ def test_two_of_each(folder: Path, free_port: Callable[[], int]) -> None:
         assert {first, second} < set(shop.children())
         os.kill(first, signal.SIGKILL)
         until(lambda: first not in shop.children(), "the end of an HTTP process")
-        assert httpx.get(f"{shop.url}/shop/items/TEA-001", timeout=60, verify=False).status_code == 200
+        assert ask("GET", f"{shop.url}/shop/items/TEA-001").status_code == 200
         until(lambda: len(re.findall(r"http-\d is process", shop.output())) == 3, "another in its place")

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.integration.running import ask
 from tests.integration.surroundings import BlackHole, Clock, fill, small_disk
 
 Site = Any
@@ -27,7 +28,7 @@ HOUR = 3600.0
 
 
 def post(site: Site, n: int, **body: Any) -> httpx.Response:
-    return httpx.post(f"{site.url}/note", json={"n": n, **body}, timeout=60)
+    return ask("POST", f"{site.url}/note", json={"n": n, **body})
 
 
 def accepted(site: Site, n: int, **body: Any) -> str:
@@ -159,7 +160,7 @@ def site_command(site: Site) -> list[str]:
 
 def answers(site: Site) -> bool:
     try:
-        return bool(httpx.get(f"{site.url}/_funcatron/health/live").status_code == 200)
+        return bool(ask("GET", f"{site.url}/_funcatron/health/live").status_code == 200)
     except httpx.TransportError:
         return False
 

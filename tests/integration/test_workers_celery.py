@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.integration.running import ask
 
 Site = Any
 SPEC = str(Path(__file__).parent / "site" / "openapi.yaml")
@@ -136,7 +137,7 @@ def test_a_celery_worker_that_dies_loses_nothing(site: Site, until: Callable[...
 
 def test_a_call_that_was_revoked_is_cancelled_on_record(site: Site, until: Callable[..., Any]) -> None:
     server = site.start("serve")
-    execution = httpx.post(f"{site.url}/note", json={"n": 1}).json()["id"]
+    execution = ask("POST", f"{site.url}/note", json={"n": 1}).json()["id"]
     site.stop(server)
     celery(site, "-Q", "nothing", "-n", "w1@here", until=until)
     control = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "funcatron_celery.app", "control"]

@@ -64,7 +64,7 @@ class RabbitMQ:
                 stderr=output,
                 start_new_session=True,
             )
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while not self._answers():
             output_so_far = (self.folder / "output").read_text(errors="replace")
             assert self._process.poll() is None, f"RabbitMQ has ended:\n{output_so_far}"

@@ -1,13 +1,18 @@
-"""Sends tasks with nothing but Celery: [name, keyword arguments] in, one on a line, task ids out."""
+"""Sends tasks with nothing but Celery: [broker, calls] in, one on a line, the task ids out."""
 
 import json
 import sys
 
 from celery import Celery
-
-client = Celery("client", broker=sys.argv[1])
-client.conf.broker_transport = "funcatron_celery.sqlite:Transport"
+from kombu import pools
 
 for line in sys.stdin:
-    name, kwargs = json.loads(line)
-    print(client.send_task(name, kwargs=kwargs, queue="funcatron").id, flush=True)
+    broker, calls = json.loads(line)
+    client = Celery("client", broker=broker, set_as_current=False)
+    if broker.startswith("sqlite"):
+        client.conf.broker_transport = "funcatron_celery.sqlite:Transport"
+    ids = [client.send_task(call.pop("name"), **call).id for call in calls]
+    client.close()
+    pools.reset()  # whoever calls next has a broker of his own
+    assert "funcatron.app" not in sys.modules
+    print(json.dumps(ids), flush=True)
