@@ -152,6 +152,16 @@ class Trie(Generic[V]):
         """Return the methods of every route that matches the path: what ``Allow`` says with a 405, empty for a 404."""
         return frozenset(method for route, _ in self._matching(path) for method in route.methods)
 
+    def first(self, path: str) -> frozenset[str]:
+        """Return the methods of the first declared route that matches the path: what starlette's 405 allows.
+
+        Empty for a 404. Raises ValueError where starlette does.
+        """
+        matching = sorted(self._matching(path), key=lambda matched: matched[0].place)
+        for route, values in matching:
+            route.convert(values)
+        return matching[0][0].methods if matching else frozenset()
+
     def _choose(self, method: str, path: str) -> tuple[V, dict[str, str]] | None:
         for route, values in sorted(self._matching(path), key=lambda matched: matched[0].place):
             route.convert(values)

@@ -30,6 +30,7 @@ from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
 from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.plan.schema import REQUESTS, acceptor
+from funcatron.http.plan.validation import JsonValidation
 from funcatron.http.trie import Trie
 
 
@@ -175,13 +176,17 @@ def fill(content: Content, data: bytes) -> dict[str, Any] | None:
         return None
 
 
+def json_body(schema: dict[str, Any], *, nullable: bool = False) -> Json:
+    return Json(acceptor(schema, REQUESTS), nullable, "body", JsonValidation(schema, nullable=nullable))
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"NaN", b"\xff", b'"\\ud800"', b"[" * 100_000, b"1e999"])
 def test_bodies_that_json_may_read_otherwise_are_connexions(content: bytes) -> None:
-    assert fill(Json(acceptor({}, REQUESTS), nullable=False, argument="body"), content) is None
+    assert fill(json_body({}), content) is None
 
 
 def test_bodies() -> None:
-    made = Json(acceptor({"type": "integer"}, REQUESTS), nullable=True, argument="body")
+    made = json_body({"type": "integer"}, nullable=True)
     assert fill(made, b" 18446744073709551616 ") == {"body": 2**64}
     assert fill(made, b'"x"') is None
     assert fill(Raw("body"), b"x") == {"body": b"x"}

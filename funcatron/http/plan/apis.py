@@ -40,13 +40,14 @@ Plans: TypeAlias = Callable[[AbstractOperation, str, list[str], Mapping[str, Any
 
 
 class Planned:
-    """One operation of an API; its plan is compiled when first asked for."""
+    """One operation of an API; its plan is compiled when first asked for. ``named``: it has an operationId."""
 
-    __slots__ = ("_compile", "_compiled", "method", "path", "plan", "reason")
+    __slots__ = ("_compile", "_compiled", "method", "named", "path", "plan", "reason")
 
-    def __init__(self, method: str, path: str, making: Callable[[], Serving]) -> None:
+    def __init__(self, method: str, path: str, making: Callable[[], Serving], *, named: bool = True) -> None:
         self.method = method
         self.path = path
+        self.named = named
         self.plan: Serving | None = None
         self.reason: str | None = None
         self._compile = making
@@ -87,6 +88,11 @@ class Served:
             covered.append(config.swagger_ui_path.strip().rstrip("/"))
         return tuple(covered)
 
+    @property
+    def guarded(self) -> bool:
+        """Whether security is asked for where there is no operation."""
+        return bool(self.settings.get("auth_all_paths"))
+
     def operations(self, plans: Plans, reason: str | None) -> Iterator[tuple[str, Planned]]:
         """Yield each operation with its route, in the document's order; all are refused if there is a ``reason``."""
         resolved = list(self._resolved())
@@ -100,7 +106,8 @@ class Served:
             if operation.operation_id is None or names[operation.operation_id] > 1:
                 why = why or "its operationId is missing or not its own"
             making = partial(plans, operation, self.base_path, _names(template), self.settings)
-            yield template, Planned(method, path, making if why is None else _refuse(why))
+            named = operation.operation_id is not None
+            yield template, Planned(method, path, making if why is None else _refuse(why), named=named)
 
     def _resolved(self) -> Iterator[tuple[str, str, AbstractOperation | None]]:
         """Yield path, method and operation, None where connexion answers that there is no handler."""

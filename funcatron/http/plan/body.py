@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
+from connexion.exceptions import BadRequestProblem
 from starlette.types import Message, Receive, Scope
 
 from funcatron.http.plan.schema import Accepts
+from funcatron.http.plan.validation import JsonValidation
 
 __all__ = ["Content", "Json", "Raw", "Taken"]
 
@@ -22,6 +24,12 @@ class Content(Protocol):
     def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool | Awaitable[bool]:
         """Fill in the arguments; False if connexion has to judge. May raise anything for that, but not when awaited."""
 
+    def problem(self, content: bytes, arguments: dict[str, Any]) -> BadRequestProblem | None:
+        """Return what connexion says of a body that is not accepted, None where that is not certain.
+
+        ``arguments`` are as far filled in as they could be.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Json:
@@ -30,15 +38,20 @@ class Json:
     accepts: Accepts
     nullable: bool
     argument: str | None
+    validation: JsonValidation
 
     def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         """See Content. msgspec decodes what Python's json does, to the same values, but for what it refuses."""
         value = _decode(content)
-        if value is None or (self.nullable and type(value) is str) or not self.accepts(value):
-            return False
         if self.argument is not None:
             arguments[self.argument] = value
-        return True
+        return value is not None and not (self.nullable and type(value) is str) and self.accepts(value)
+
+    def problem(self, content: bytes, arguments: dict[str, Any]) -> BadRequestProblem | None:
+        """See Content."""
+        if self.argument in arguments:
+            return self.validation.problem(arguments[self.argument])
+        return self.validation.problem_of_text(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,10 @@ class Raw:
         if self.argument is not None:
             arguments[self.argument] = content
         return bool(content)
+
+    def problem(self, content: bytes, arguments: dict[str, Any]) -> BadRequestProblem | None:
+        """See Content."""
+        return None
 
 
 class Taken:

@@ -16,13 +16,14 @@ from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
 from funcatron.http.plan.media import Bodiless
-from funcatron.http.plan.path import path_parameters
+from funcatron.http.plan.path import PathParameters, path_parameters
 from funcatron.http.plan.plan import Plan, Stage
 from funcatron.http.plan.query import query_parameters
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
 from funcatron.http.plan.returned import Returned
 from funcatron.http.plan.security import api_keys_in_query, verification
+from funcatron.http.plan.validation import ParameterValidation
 
 __all__ = ["Options", "compile_plan", "plan_operation"]
 
@@ -81,11 +82,14 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
     argument = declared.argument(operation.body_name("application/json")) if operation.request_body else None
     argument = argument if names and argument in names else None
     _distinct(declared, places, argument)
+    path = path_parameters(declared, places, operation.get_path_parameter_types())
     return Plan(
         operation=operation,
         operation_id=operation.operation_id,
         base_path=base_path,
-        stages=_stages(declared, places, names, options, argument),
+        path=path,
+        stages=_stages(path, declared, names, options, argument),
+        parameters=ParameterValidation(operation, strict=options.strict_validation),
         contents=_contents(operation, names, options, argument) if operation.request_body else None,
         verify=verification(operation, options.security_map),
         handler=handler,
@@ -95,11 +99,10 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
 
 
 def _stages(
-    declared: Declared, places: list[str], names: Names, options: Options, argument: str | None
+    path: PathParameters, declared: Declared, names: Names, options: Options, argument: str | None
 ) -> tuple[Stage, ...]:
     """Return what is read before the body: nothing for parameters that the operation does not have."""
     operation = declared.operation
-    path = path_parameters(declared, places, operation.get_path_parameter_types())
     query = query_parameters(
         declared,
         wanted=names,

@@ -14,6 +14,7 @@ from funcatron.http.plan.handler import Names
 from funcatron.http.plan.media import read_head
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.schema import REQUESTS, acceptor
+from funcatron.http.plan.validation import JsonValidation
 
 __all__ = ["Contents"]
 
@@ -60,8 +61,8 @@ class Contents:
 def _content(operation: AbstractOperation, essence: str, argument: str | None) -> Content:
     decoded = essence.startswith("application/") and (essence == "application/json" or essence.endswith("+json"))
     if decoded:
-        accepts = acceptor(operation.body_schema(essence), REQUESTS)
-        return Json(accepts, bool(is_nullable(operation.body_definition(essence))), argument)
+        schema, nullable = operation.body_schema(essence), bool(is_nullable(operation.body_definition(essence)))
+        return Json(acceptor(schema, REQUESTS), nullable, argument, JsonValidation(schema, nullable=nullable))
     if essence.endswith("json"):
         raise Refused(f"a body of type {essence}, which connexion checks as JSON and hands over as bytes")
     return Raw(argument)

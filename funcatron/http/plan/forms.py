@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connexion.decorators.parameter import _get_body_argument, _get_file_arguments
+from connexion.exceptions import BadRequestProblem
 from connexion.lifecycle import ConnexionRequest
 from connexion.operations import AbstractOperation, Swagger2Operation
 from starlette.datastructures import FormData, UploadFile
@@ -57,6 +58,10 @@ class Form:
             return await self._fill(content, scope, arguments)
         except Exception:  # noqa: BLE001 - nothing ran yet: what a plan cannot judge, whyever, is connexion's
             return False
+
+    def problem(self, content: bytes, arguments: dict[str, Any]) -> BadRequestProblem | None:
+        """See Content."""
+        return None
 
     async def _fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         async def receive() -> Message:

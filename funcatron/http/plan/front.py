@@ -10,6 +10,7 @@ from connexion.spec import Specification
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.plan.apis import Planned, Plans, Served
+from funcatron.http.plan.problems import error_handler, refuse
 from funcatron.http.plan.refusal import Refusal
 from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.trie import Trie
@@ -21,7 +22,8 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
     """Serves planned operations, and hands all other requests on.
 
     ``bypassed`` tells, once the stack is built, why nothing may be planned, None if all may. ``shared`` tells whether
-    APIs may share a base path, each having what those before it do not have.
+    APIs may share a base path, each having what those before it do not have. ``alone`` tells, at any time, whether the
+    application serves nothing but its APIs; then a path that none of them has is refused here.
     """
 
     def __init__(
@@ -31,11 +33,14 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
         bypassed: Callable[[], str | None] = lambda: None,
         plans: Plans,
         shared: bool = False,
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
         self._bypassed = bypassed
         self._plans = plans
         self._shared = shared
+        self._alone = alone
+        self._complete = False
         self._apis: list[Served] = []
         self._operations: list[Planned] = []
         self._routes: Routes[Planned] | None = None
@@ -52,10 +57,14 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
         if scope["type"] == "http" and not scope.get("root_path"):
             try:
                 found = routes.find(scope["method"], scope["path"])
+                missing = routes.missing(scope["method"], scope["path"]) if found is None and self._complete else None
             except ValueError:  # where starlette fails too
-                found = None
+                return self.app(scope, receive, send)
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
                 return plan.serve(scope, receive, send, found[1], self.app)
+            handler = error_handler(self.app, missing) if missing is not None and self._alone() else None
+            if missing is not None and handler is not None:
+                return refuse(missing, handler, self.app, scope, receive, send)
         return self.app(scope, receive, send)
 
     def refusals(self) -> list[Refusal]:
@@ -85,5 +94,8 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
                 self._operations.append(operation)
                 if first or self._shared:
                     mount.trie.add(operation.method, template, operation)
+        # With these connexion's security may be asked of a request that has no operation.
+        guarded = any(api.guarded for api in self._apis) or not all(one.named for one in self._operations)
+        self._complete = reason is None and not guarded and len(mounts) == len(self._apis)
         self._routes = Routes(mounts.values())
         return self._routes

@@ -45,6 +45,12 @@ class PathParameters:
     def __bool__(self) -> bool:
         return bool(self._readers)
 
+    def convert(self, texts: dict[str, Any]) -> None:
+        """Convert them as the router does; those that are converted already stay. Raises ValueError."""
+        for reader in self._readers:
+            if reader.convert is not None:
+                texts[reader.name] = reader.convert(texts[reader.name])
+
     def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
         """Fill in the arguments, and convert ``texts`` as the router does; False if connexion has to judge."""
         for reader in self._readers:

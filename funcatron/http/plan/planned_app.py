@@ -78,4 +78,11 @@ class PlannedApp(AsyncApp):  # type: ignore[misc]
 
         middlewares = self.middleware.middlewares
         plans = partial(plan_operation, calls=self._calls)
-        arrange(middlewares, lambda: partial(PlanMiddleware, bypassed=partial(bypassed, middlewares), plans=plans))
+        alone = self._serves_apis_alone
+        front = partial(PlanMiddleware, bypassed=partial(bypassed, middlewares), plans=plans, alone=alone)
+        arrange(middlewares, lambda: front)
+
+    def _serves_apis_alone(self) -> bool:
+        """Whether nobody added a URL rule, or a route to the router itself."""
+        served = self._middleware_app
+        return len(served.router.routes) == sum(len(apis) for apis in served.apis.values())

@@ -25,15 +25,21 @@ _NAMES = {
         "unwrap_decorators",
     ),
     "connexion.decorators.response": ("AsyncResponseDecorator",),
+    "connexion.exceptions": ("BadRequestProblem",),
     "connexion.frameworks.starlette": ("Starlette", "starlettify_path"),
-    "connexion.json_schema": ("Draft4RequestValidator", "Draft4ResponseValidator"),
+    "connexion.json_schema": ("Draft4RequestValidator", "Draft4ResponseValidator", "format_error_with_path"),
     "connexion.middleware.abstract": ("ROUTING_CONTEXT",),
+    "connexion.middleware.exceptions.ExceptionMiddleware": ("http_exception", "problem_handler"),
+    "connexion.middleware.exceptions.ExceptionMiddleware.http_exception": ("__wrapped__",),
+    "connexion.middleware.main": ("API",),
+    "connexion.middleware.main._Options": ("replace",),
     "connexion.middleware.response_validation": ("ResponseValidationOperation",),
     "connexion.middleware.security": ("SecurityOperation",),
     "connexion.operations": ("OpenAPIOperation", "Swagger2Operation"),
     "connexion.options": ("SwaggerUIConfig",),
     "connexion.uri_parsing": ("AlwaysMultiURIParser", "FirstValueURIParser", "OpenAPIURIParser", "Swagger2URIParser"),
     "connexion.utils": ("boolean", "deep_merge", "inspect_function_arguments", "is_null", "is_nullable"),
+    "connexion.validators.parameter": ("ParameterValidator",),
     "starlette.concurrency": ("run_in_threadpool",),
     "starlette.requests": ("cookie_parser",),
 }
@@ -83,7 +89,17 @@ _PARAMETERS = {
         "security",
         "security_schemes",
     ),
+    "connexion.middleware.exceptions.ExceptionMiddleware.http_exception": ("_request", "exc"),
+    "connexion.middleware.exceptions.ExceptionMiddleware.problem_handler": ("_request", "exc"),
+    "connexion.middleware.main.API": ("specification", "base_path"),
     "connexion.middleware.response_validation.ResponseValidationOperation": ("next_app", "operation"),
+    "connexion.validators.parameter.ParameterValidator": (
+        "parameters",
+        "uri_parser",
+        "strict_validation",
+        "security_query_params",
+    ),
+    "connexion.validators.parameter.ParameterValidator.validate_parameter": ("parameter_type", "value", "param"),
     "connexion.decorators.response.AsyncResponseDecorator": ("framework", "jsonifier"),
 }
 _STACK = (
@@ -101,7 +117,13 @@ _STACK = (
 
 def missing() -> list[str]:
     """Return what is not there, or not as it was: nothing, where the plan may be used."""
-    return [*_missing_names(), *_missing_operations(), *_missing_parameters(), *_missing_order()]
+    return [
+        *_missing_names(),
+        *_missing_operations(),
+        *_missing_parameters(),
+        *_missing_order(),
+        *_missing_handlers(),
+    ]
 
 
 def _missing_names() -> Iterator[str]:
@@ -135,9 +157,23 @@ def _missing_order() -> Iterator[str]:
         yield "the order of connexion's middlewares"
 
 
+def _missing_handlers() -> Iterator[str]:
+    made = _found("connexion.middleware.exceptions.ExceptionMiddleware")
+    middleware = made(None) if made is not None else None
+    for name in ("_exception_handlers", "_status_handlers"):
+        if not isinstance(getattr(middleware, name, None), dict):
+            yield f"starlette.middleware.exceptions.ExceptionMiddleware.{name}"
+
+
 def _found(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    try:
-        return getattr(import_module(module), attribute, None)
-    except ImportError:
-        return None
+    """Return what has this dotted name: a module's, or a class' of it."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        for attribute in parts[count:]:
+            found = getattr(found, attribute, None)
+        return found
+    return None

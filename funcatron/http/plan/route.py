@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from starlette.exceptions import HTTPException
+
 from funcatron.http.trie import Trie
 
 __all__ = ["Mount", "Routes"]
@@ -43,3 +45,33 @@ class Routes(Generic[V]):
                 below = path[length:] if length else path
                 return None if covered and below.startswith(covered) else trie.find(method, below)
         return None
+
+    def missing(self, method: str, path: str) -> HTTPException | None:
+        """Return what connexion raises where it has no operation, None where it may have one, a redirect or a page.
+
+        Raises ValueError.
+        """
+        if path in self._bases or path[:1] != "/" or "//" in path or "\n" in path:
+            return None
+        for prefix, length, covered, trie in self._mounts:
+            if path.startswith(prefix):
+                return None if covered and path[length:].startswith(covered) else _missing(trie, method, path[length:])
+        return HTTPException(404)
+
+
+def _missing(trie: Trie[V], method: str, path: str) -> HTTPException | None:
+    """Starlette's router redirects where the path with a slash at its end, or without it, has a route."""
+    methods = trie.first(path)
+    if methods:
+        return None if method in methods else HTTPException(405, headers={"Allow": _allowed(methods)})
+    other = path[:-1] if path.endswith("/") else path + "/"
+    return None if trie.methods(other) else HTTPException(404)
+
+
+
+def _allowed(methods: frozenset[str]) -> str:
+    """The order is that of starlette's set, which is made like this."""
+    made = {"GET"} if "GET" in methods else set(methods)
+    if "GET" in methods:
+        made.add("HEAD")
+    return ", ".join(made)

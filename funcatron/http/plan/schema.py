@@ -17,7 +17,7 @@ from jsonschema import Draft4Validator
 
 from funcatron.http.plan.lowered import KEYWORDS, Lowering, Unprovable
 
-__all__ = ["PARAMETERS", "REQUESTS", "RESPONSES", "Accepts", "Dialect", "acceptor"]
+__all__ = ["PARAMETERS", "REQUESTS", "RESPONSES", "Accepts", "Dialect", "acceptor", "compiled"]
 
 Accepts: TypeAlias = Callable[[Any], bool]
 """Whether a value is valid. It may raise anything where connexion's validator would: then connexion is to be asked."""
@@ -39,12 +39,19 @@ RESPONSES = Dialect(Draft4ResponseValidator, nullable=True, write_only=True)
 
 def acceptor(schema: Mapping[str, Any], dialect: Dialect) -> Accepts:
     """Return what tells whether connexion accepts a value; never says Yes where connexion says No."""
+    rust = compiled(schema, dialect)
+    if rust is not None:
+        return rust.is_valid
+    asked: Accepts = dialect.validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER).is_valid
+    return asked
+
+
+def compiled(schema: Mapping[str, Any], dialect: Dialect) -> jsonschema_rs.Draft4Validator | None:
+    """Return a validator that fails wherever connexion's does, None where that is not known of any."""
+    lowering = Lowering(nullable=dialect.nullable, write_only=dialect.write_only)
     try:
-        lowering = Lowering(nullable=dialect.nullable, write_only=dialect.write_only)
         lowered = lowering.lower(schema)
         keywords = KEYWORDS if lowering.asks_python else None  # to have any costs a quarter more, used or not
-        compiled = jsonschema_rs.Draft4Validator(lowered, validate_formats=False, keywords=keywords)
+        return jsonschema_rs.Draft4Validator(lowered, validate_formats=False, keywords=keywords)
     except (Unprovable, ValueError, TypeError, OverflowError):
-        asked: Accepts = dialect.validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER).is_valid
-        return asked
-    return compiled.is_valid
+        return None

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.door import Door
 from funcatron.http.plan.detour import KEY as DETOUR
+from funcatron.http.plan.detour import DetourMiddleware
 from funcatron.http.plan.front import PlanMiddleware
 
 __all__ = ["Passed", "past_the_door", "past_the_front"]
@@ -45,8 +46,9 @@ class _PastTheFront(_Counted):
     def __init__(self, app: AsyncApp) -> None:
         app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()
         (self._front,) = (one for one in app.middleware.middleware_stack if isinstance(one, PlanMiddleware))
-        super().__init__(self._front.app)
-        self._front.app = self.passed
+        (below,) = (one for one in app.middleware.middleware_stack if isinstance(one, DetourMiddleware))
+        super().__init__(below.app)
+        below.app = self.passed
 
     def operations(self) -> int:
         return self._front.operations()

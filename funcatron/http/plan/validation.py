@@ -1,0 +1,94 @@
+"""connexion's validation of requests, asked directly: what it says where a plan does not accept.
+
+Everything here tells a problem only where connexion's own stack is certain to tell the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from connexion.exceptions import BadRequestProblem
+from connexion.json_schema import format_error_with_path
+from connexion.operations import AbstractOperation
+from connexion.utils import is_null, is_nullable
+from connexion.validators.parameter import ParameterValidator
+from jsonschema import Draft4Validator
+from starlette.types import Scope
+
+from funcatron.http.plan.schema import REQUESTS
+from funcatron.http.plan.security import api_keys_in_query
+from funcatron.http.plan.wording import FirstError, first_error
+
+__all__ = ["JsonValidation", "ParameterValidation"]
+
+
+class ParameterValidation(ParameterValidator):  # type: ignore[misc]
+    """connexion's validator of one operation's parameters; its validators of values are made once."""
+
+    def __init__(self, operation: AbstractOperation, *, strict: bool) -> None:
+        super().__init__(
+            operation.parameters,
+            uri_parser=operation.uri_parser_class(operation.parameters, operation.body_definition()),
+            strict_validation=strict,
+            security_query_params=api_keys_in_query(operation),
+        )
+        self._values: dict[int, Draft4Validator] = {}
+
+    def problem(self, scope: Scope) -> BadRequestProblem | None:
+        """Return what connexion says of a request whose scope is that behind its routing."""
+        try:
+            self.validate(scope)
+        except BadRequestProblem as problem:
+            return problem
+        except Exception:  # noqa: BLE001 - connexion's stack fails too, and in its own way
+            return None
+        return None
+
+    def validate_parameter(
+        self, parameter_type: str, value: Any, param: Mapping[str, Any], param_name: str | None = None
+    ) -> str | None:
+        """Return what is wrong with a value, as connexion's function of this name does."""
+        if value is None or (is_nullable(param) and is_null(value)):
+            said: str | None = super().validate_parameter(parameter_type, value, param)
+            return said
+        validator = self._values.get(id(param))
+        if validator is None:
+            checker = Draft4Validator.FORMAT_CHECKER
+            validator = self._values[id(param)] = Draft4Validator(param.get("schema", param), format_checker=checker)
+        return next((str(error) for error in validator.iter_errors(value)), None)
+
+
+class JsonValidation:
+    """connexion's validation of one operation's JSON bodies, in UTF-8."""
+
+    def __init__(self, schema: Mapping[str, Any], *, nullable: bool) -> None:
+        self._schema = schema
+        self._nullable = nullable
+
+    @cached_property
+    def _first_error(self) -> FirstError:
+        return first_error(self._schema, REQUESTS)
+
+    def problem(self, value: Any) -> BadRequestProblem | None:
+        """Return what connexion says of a body that is decoded."""
+        if value is None:
+            return None if self._nullable else BadRequestProblem("Request body must not be empty")
+        try:
+            error = self._first_error(value)
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        return error and BadRequestProblem(detail=f"{error.message}{format_error_with_path(error)}")
+
+    def problem_of_text(self, content: bytes) -> BadRequestProblem | None:
+        """Return what connexion says of a body as it came."""
+        try:
+            text = content.decode()
+            value = json.loads(text) if text else None
+        except json.JSONDecodeError as error:
+            return BadRequestProblem(detail=str(error))
+        except (ValueError, RecursionError):
+            return None
+        return self.problem(value)
