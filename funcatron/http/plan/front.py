@@ -21,9 +21,8 @@ __all__ = ["PlanMiddleware"]
 class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
     """Serves planned operations, and hands all other requests on.
 
-    ``bypassed`` tells, once the stack is built, why nothing may be planned, None if all may. ``shared`` tells whether
-    APIs may share a base path, each having what those before it do not have. ``alone`` tells, at any time, whether the
-    application serves nothing but its APIs; then a path that none of them has is refused here.
+    ``bypassed`` tells, once the stack is built, why nothing may be planned, None if all may. ``alone`` tells, at any
+    time, whether the application serves nothing but its APIs; then a path that none of them has is refused here.
     """
 
     def __init__(
@@ -32,13 +31,11 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
         *,
         bypassed: Callable[[], str | None] = lambda: None,
         plans: Plans,
-        shared: bool = False,
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
         self._bypassed = bypassed
         self._plans = plans
-        self._shared = shared
         self._alone = alone
         self._complete = False
         self._apis: list[Served] = []
@@ -88,14 +85,16 @@ class PlanMiddleware(SpecMiddleware):  # type: ignore[misc]
             mount = mounts.setdefault(api.base_path, Mount(api.base_path, Trie[Planned](), api.covered))
             refused = reason or ("the base path has parameters" if "{" in api.base_path else None)
             first = not len(mount.trie)
-            if not first and not self._shared:
+            if not first:
                 refused = refused or "another API has the same base path"
             for template, operation in api.operations(self._plans, refused):
                 self._operations.append(operation)
-                if first or self._shared:
+                if first:
                     mount.trie.add(operation.method, template, operation)
-        # With these connexion's security may be asked of a request that has no operation.
-        guarded = any(api.guarded for api in self._apis) or not all(one.named for one in self._operations)
-        self._complete = reason is None and not guarded and len(mounts) == len(self._apis)
+        # With these it is not certain what becomes of a request that has no operation: security may be asked of it.
+        uncertain = any(api.guarded or "{" in api.base_path for api in self._apis) or not all(
+            one.named for one in self._operations
+        )
+        self._complete = reason is None and not uncertain and len(mounts) == len(self._apis)
         self._routes = Routes(mounts.values())
         return self._routes

@@ -68,7 +68,6 @@ def _missing(trie: Trie[V], method: str, path: str) -> HTTPException | None:
     return None if trie.methods(other) else HTTPException(404)
 
 
-
 def _allowed(methods: frozenset[str]) -> str:
     """The order is that of starlette's set, which is made like this."""
     made = {"GET"} if "GET" in methods else set(methods)
