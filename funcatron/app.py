@@ -20,6 +20,7 @@ import msgspec
 
 from funcatron import plugins
 from funcatron.calls import Calls, ThreadCalls
+from funcatron.clouds import clouds_of
 from funcatron.codec import encode_input, encode_json
 from funcatron.endings import Endings, record_of_sync_call
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
@@ -105,6 +106,7 @@ class Funcatron:
             handlers=self.handlers,
             services=self.services,
             validate_responses=self.settings.validate_responses,
+            clouds=clouds_of(self.settings),
         )
         if not any(function.operation.callbacks for function in own):
             return own

@@ -89,7 +89,7 @@ class Context:
         self,
         invocation: Invocation,
         logger: logging.Logger | logging.LoggerAdapter[Any],
-        openstack: Callable[[], Any] | None = None,
+        openstack: Callable[[Invocation], Any] | None = None,
     ) -> None:
         self._invocation = invocation
         self._openstack = openstack
@@ -143,10 +143,12 @@ class Context:
 
     @property
     def openstack(self) -> Any:
-        """An openstacksdk Connection for this function; made on first use."""
+        """The openstacksdk Connection of this function, made on first use and shared by the process' threads; what is
+        written by it to Swift does not call this function again.
+        """
         if self._openstack is None:
             raise AttributeError("context.openstack needs a cloud: install funcatron[openstack] and set --cloud")
-        return self._openstack()
+        return self._openstack(self._invocation)
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
         """Record how far the work is, shown in the execution's ``progress``; does nothing without a record."""

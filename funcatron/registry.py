@@ -12,9 +12,11 @@ import msgspec
 
 from funcatron import plugins
 from funcatron.binding import Binder
+from funcatron.clouds import Clouds
 from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
 from funcatron.garbage import collected_later
 from funcatron.importing import import_handler, make_importable, security_mistakes
+from funcatron.invocation import Invocation
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
@@ -40,7 +42,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     replies: Replies
     is_async: bool
     is_generator: bool = False
-    openstack: Callable[[], Any] | None = None
+    openstack: Callable[[Invocation], Any] | None = None
 
     @property
     def extension(self) -> Extension:
@@ -132,8 +134,9 @@ def build_registry(
     handlers: Handlers | None = None,
     services: Collection[str] = (),
     validate_responses: bool = True,
+    clouds: Clouds | None = None,
 ) -> Registry:
-    """Find and bind a handler for every operation.
+    """Find and bind a handler for every operation; ``clouds`` open what ``context.openstack`` is.
 
     Raises SpecError with every mistake of every document: functions that do not import, arguments nobody can fill,
     two functions of one name, triggers of an unknown kind.
@@ -154,7 +157,8 @@ def build_registry(
             function, complaints = _function(operation, handlers, services, validate_responses)
             mistakes += [document.mistake(pointer, message) for pointer, message in complaints]
             if function is not None:
-                functions[function.name] = function
+                cloud = None if clouds is None else clouds(operation.extension)
+                functions[function.name] = msgspec.structs.replace(function, openstack=cloud)
     if mistakes:
         raise SpecError(mistakes)
     return Registry(documents, functions.values())

@@ -13,20 +13,31 @@ from functools import cache
 
 from openstack.connection import Connection
 
+from funcatron.invocation import Invocation
 from funcatron.settings import Settings
 from funcatron_openstack.credentials import Cloud, public_region
+from funcatron_openstack.marking import ContextThreads, mark, marking_session
 
 __all__ = ["connect", "connection_for"]
 
 TIMEOUT = 60.0
 """Seconds for each answer (and each piece of a body) where clouds.yaml has no ``api_timeout``."""
+THREADS = 5
+"""In which the SDK uploads the segments of one large object; as many as it has by itself."""
 
 _connecting = threading.RLock()
 
 
-def connection_for(settings: Settings, *, cloud: str | None = None, trust: str | None = None) -> Connection:
-    """Return what ``context.openstack`` is: for a function with these ``openstack`` settings in ``x-funcatron``."""
-    return connect(Cloud.of(settings, name=cloud, trust=trust))
+def connection_for(
+    settings: Settings, invocation: Invocation, *, cloud: str | None = None, trust: str | None = None
+) -> Connection:
+    """Return what ``context.openstack`` is: for a function with these ``openstack`` settings in ``x-funcatron``.
+
+    What the invocation writes to Swift by it is marked (``funcatron_openstack.marks``). Raises SettingsError.
+    """
+    connection = connect(Cloud.of(settings, name=cloud, trust=trust))
+    mark(invocation)
+    return connection
 
 
 def connect(cloud: Cloud) -> Connection:
@@ -37,4 +48,5 @@ def connect(cloud: Cloud) -> Connection:
 
 @cache
 def _connection(cloud: Cloud, process: int) -> Connection:
-    return Connection(config=public_region(cloud, TIMEOUT))
+    region = public_region(cloud, TIMEOUT, transport=marking_session())
+    return Connection(config=region, pool_executor=ContextThreads(THREADS, thread_name_prefix="openstack"))

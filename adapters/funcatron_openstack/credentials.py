@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import requests
 import yaml
 from keystoneauth1 import exceptions as keystone
 from keystoneauth1 import loading
@@ -34,6 +36,8 @@ __all__ = ["Cloud", "TokenOnly", "public_region"]
 
 TIMEOUT = 10.0
 """Seconds for each answer of Keystone to a request for a token."""
+FRESH = 1.0
+"""Seconds after which a token that is refused is not the one that was just made because another one was refused."""
 
 _SCOPE = ("project", "domain_", "system", "tenant")
 """How the options that scope a token begin: a trust is a scope of its own."""
@@ -83,6 +87,7 @@ class TokenOnly(BaseIdentityPlugin):
         """Raises SettingsError where there are no such credentials."""
         super().__init__(auth_url=_credentials(cloud, os.getpid()).auth.auth_url)
         self._cloud = cloud
+        self._made = 0.0
 
     def get_auth_ref(self, session: Session) -> AccessInfo:
         """Return a new token; raises keystoneauth1's exceptions where Keystone refuses, or is out of reach."""
@@ -94,22 +99,35 @@ class TokenOnly(BaseIdentityPlugin):
         with self._lock:
             if self.auth_ref is None or self._needs_reauthenticate():
                 self.auth_ref = self.get_auth_ref(session)
+                self._made = time.monotonic()
             return self.auth_ref
+
+    def invalidate(self) -> bool:
+        """Have a new token made after a service refused this one; True: it is worth another try.
+
+        Of several threads that are refused at once one has a token made, and all try again with that.
+        """
+        with self._lock:
+            if time.monotonic() - self._made > FRESH:
+                self.auth_ref = None
+        return True
 
     def get_cache_id_elements(self) -> dict[str, str | None]:
         """Return what tells this plugin's tokens from others'."""
         return {"cloud": self._cloud.name, "trust": self._cloud.trust, "auth_url": self.auth_url}
 
 
-def public_region(cloud: Cloud, timeout: float) -> CloudRegion:
+def public_region(cloud: Cloud, timeout: float, *, transport: requests.Session | None = None) -> CloudRegion:
     """Return what clouds.yaml says of a cloud, its credentials left out, with a session that authenticates.
 
-    ``timeout``: seconds for each answer, where the entry has no ``api_timeout``. Raises SettingsError.
+    ``timeout``: seconds for each answer, where the entry has no ``api_timeout``; ``transport`` sends its requests.
+    Raises SettingsError.
     """
     region = _credentials(cloud, os.getpid()).region
     verify, certificate = region.get_requests_verify_args()
     session = Session(
         auth=TokenOnly(cloud),
+        session=transport,
         verify=verify,
         cert=certificate,
         timeout=region.config.get("api_timeout") or timeout,
@@ -144,8 +162,9 @@ def _region(cloud: Cloud) -> CloudRegion:
             secure_files=list(cloud.secure_files or SECURE_FILES),
             load_envvars=False,  # OS_PASSWORD and the like would be mixed with the entry's own credentials
         )
-        if cloud.name not in config.get_cloud_names():
-            known = ", ".join(sorted(config.get_cloud_names())) or "none"
+        names = sorted({*config.get_cloud_names()} - {"defaults"})  # which the SDK makes up where there are none
+        if cloud.name not in names:
+            known = ", ".join(names) or "none"
             place = config.config_filename or "clouds.yaml, which was not found"
             raise SettingsError(f"there is no cloud {cloud.name!r} in {place}; there are: {known}")
         return config.get_one(cloud.name)

@@ -28,6 +28,7 @@ COMMANDS = {
     "functions": "List functions: route, mode, triggers, handler.",
     "invoke": "Call one function, now or later.",
     "executions": "List, show, cancel and redrive executions.",
+    "trust": "Create, list and delete Keystone trusts.",
     "new": "Make a new project that runs.",
 }
 """Each command is ``command`` in ``funcatron.cli.<name>``; its line here is what its own help begins with."""

@@ -52,7 +52,7 @@ class Refusals:
             **(extensions if isinstance(extensions, dict) else {}),
         )
         if error.status_code >= 500:
-            self._log(request.scope, problem, error)
+            self._log(request.scope, problem, None if error.status_code == 503 else error)
         return _response(problem)
 
     async def fail(self, request: ConnexionRequest, error: Exception) -> ConnexionResponse:
@@ -62,9 +62,12 @@ class Refusals:
         return _response(problem)
 
     @staticmethod
-    def _log(scope: Mapping[str, Any], problem: Problem, error: Exception) -> None:
+    def _log(scope: Mapping[str, Any], problem: Problem, error: Exception | None) -> None:
+        """Log under an id that the answer names; what something else is the cause of (503), without a traceback."""
         failure_id = problem.extensions["execution"] = new_id()
-        logger.error("%s %s failed (execution %s)", scope["method"], scope["path"], failure_id, exc_info=error)
+        what = f"{scope['method']} {scope['path']}"
+        said = problem.detail or problem.title
+        logger.error("%s failed: %s (execution %s)", what, said, failure_id, exc_info=error)
 
     def _allow(self, scope: Mapping[str, Any], known: str) -> str:
         """Return all methods of a path; the router names those of one operation only."""

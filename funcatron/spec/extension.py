@@ -48,6 +48,8 @@ def make(layers: list[tuple[str, Mapping[str, Any]]]) -> Extension:
         concurrency=merged.get("concurrency"),
         idempotency_ttl=float(merged.get("idempotency", {}).get("ttl", 86_400)),
         triggers=triggers,
+        cloud=merged.get("openstack", {}).get("cloud"),
+        trust=merged.get("openstack", {}).get("trust"),
     )
 
 

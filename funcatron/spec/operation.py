@@ -109,6 +109,7 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
     """``x-funcatron`` of one operation, defaults filled in (openapi/funcatron_openapi/x-funcatron.schema.json).
 
     ``timeout`` in seconds; ``record`` whether a sync call is kept on record too. ``idempotency_ttl`` in seconds.
+    ``cloud`` and ``trust`` are what ``openstack`` says.
     """
 
     mode: Literal["sync", "async"] = "sync"
@@ -121,6 +122,8 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int | None = None
     idempotency_ttl: float = 86400.0
     triggers: tuple[TriggerBinding, ...] = ()
+    cloud: str | None = None
+    trust: str | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -55,12 +55,12 @@ def test_a_deadline_that_has_passed_leaves_less_than_nothing() -> None:
 def test_a_cloud_is_connected_to_when_it_is_asked_for() -> None:
     made: list[str] = []
 
-    def connect() -> str:
-        made.append("connection")
+    def connect(caller: Invocation) -> str:
+        made.append(f"connection of {caller.function}")
         return made[-1]
 
-    context = Context(invocation(), logging.getLogger(), connect)
+    context = Context(invocation(function="f"), logging.getLogger(), connect)
     assert made == []
-    assert context.openstack == "connection"
+    assert context.openstack == "connection of f"
     with pytest.raises(AttributeError, match=r"install funcatron\[openstack\]"):
         _ = Context(invocation(), logging.getLogger()).openstack

@@ -56,6 +56,7 @@ def test_all_of_it() -> None:
             "ordering": "subject",
             "concurrency": 3,
             "idempotency": {"key": "header", "ttl": 60},
+            "openstack": {"cloud": "c", "trust": "t"},
         }
     ) == Extension(
         mode="async",
@@ -67,6 +68,8 @@ def test_all_of_it() -> None:
         ordering="subject",
         concurrency=3,
         idempotency_ttl=60.0,
+        cloud="c",
+        trust="t",
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from keystoneauth1.access import AccessInfoV3
 from openstack.connection import Connection
 
 from funcatron.errors import SettingsError
+from funcatron.invocation import Invocation
 from funcatron.settings import Settings
 from funcatron_openstack.cloud import connect, connection_for
 from funcatron_openstack.credentials import Cloud, TokenOnly, _credentials, public_region
@@ -99,7 +102,8 @@ def test_one_connection_for_each_cloud(file: str) -> None:
     assert connect(cloud(file)) is made
     assert connect(cloud(file, "other")) is not made
     assert connect(cloud(file, trust="t")) is not made
-    assert connection_for(Settings(cloud="service", clouds_file=file, clouds_secure_file=file + ".none")) is made
+    settings = Settings(cloud="service", clouds_file=file, clouds_secure_file=file + ".none")
+    assert connection_for(settings, Invocation(id="i", function="f", trigger="event", arguments={})) is made
 
 
 def test_a_forked_child_makes_its_own(file: str) -> None:
@@ -133,6 +137,17 @@ def test_the_search_for_a_password_finds_one(file: str) -> None:
     """The test above could fail: a Connection as openstacksdk makes it has the password."""
     with_it = Connection(config=_credentials(cloud(file), os.getpid()).region)
     assert any(SECRET in item for item in reachable(with_it) if isinstance(item, str))
+
+
+def test_threads_that_are_refused_at_once_have_one_token_made(file: str) -> None:
+    auth = TokenOnly(cloud(file))
+    auth.auth_ref = first = AccessInfoV3({"token": {"expires_at": "2100-01-01T00:00:00Z"}}, "token")
+    auth._made = time.monotonic()
+    assert auth.invalidate()  # another thread's, made for the same refusal
+    assert auth.auth_ref is first
+    auth._made -= 2
+    assert auth.invalidate()
+    assert auth.auth_ref is None
 
 
 def reachable(start: Any) -> Iterator[Any]:
