@@ -92,7 +92,7 @@ def _digest(source: Source) -> bytes:
 def _reader() -> str:
     """Return what identifies the code that reads and checks documents: a later one may find more mistakes."""
     digest = hashlib.sha256(sys.version.encode())
-    for package in ("connexion", "jsonschema-rs"):  # whose schemas and validators check
+    for package in ("connexion", "jsonschema-rs", "PyYAML"):  # which read, and whose schemas and validators check
         digest.update(version(package).encode())
     for name in ("x-funcatron.schema.json", "oas-3.1.schema.json"):
         digest.update((files("funcatron_openapi") / name).read_bytes())

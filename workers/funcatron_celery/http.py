@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import uvicorn
 
-import funcatron.http  # noqa: F401 - the application imports it on its first request; here it is imported before the fork
+import funcatron.http.door  # noqa: F401 - the application imports it when it starts; here it comes before the fork
 from funcatron.app import Funcatron
+from funcatron.garbage import settled
 
 __all__ = ["serve_http"]
 
@@ -27,6 +28,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            settled()
             self._ready()
 
     @contextmanager
