@@ -60,6 +60,9 @@ fuzz: $(VENV)/.test  ## random documents and requests, planned against unplanned
 chaos: $(VENV)/.test  ## SIGKILL for everything, 10,000 executions on each broker: nothing lost, stuck or doubled
 	$(BIN)/python -m tests.integration.chaos $(CHAOS)
 
+chaos-swift: $(VENV)/.test  ## 1,000 uploads into devstack/mini while RabbitMQ, Keystone and funcatron are killed
+	$(BIN)/python -m tests.integration.swift_chaos $(CHAOS)
+
 wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment, try it there
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel/build.log 2>&1 || { cat build/wheel/build.log; exit 1; }

@@ -161,7 +161,8 @@ class Listening:
 
     def _lost(self, error: Exception) -> None:
         if self._reachable:
-            logger.warning("%s: %s; trying again until it goes", self._watch.container.name, error)
+            level = logging.ERROR if isinstance(error, Denied) else logging.WARNING
+            logger.log(level, "%s: %s; trying again until it goes", self._watch.container.name, error)
         self._reachable = False
 
     def _found(self) -> None:

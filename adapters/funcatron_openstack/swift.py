@@ -55,10 +55,9 @@ class SwiftTrigger:
         self._wanted = ObjectFilter.from_settings(settings)
         self._actions = tuple(settings.get("actions", ["created"]))
         self._notifications: str | None = settings.get("notifications") or config.notifications
-        self._folder = Path(config.data_dir).resolve()
         self._told = threading.Event()
         self._container = _container(settings, config)
-        self._known = KnownObjects(self._folder, self._key)
+        self._known = KnownObjects(Path(config.data_dir).resolve(), self._key)
         self._watch = self._watching(self._known)
         self._listening: Listening | None = None
 
@@ -160,10 +159,11 @@ class SwiftTrigger:
 
     @property
     def _key(self) -> str:
-        """What tells this watch from others in the data folder; with another filter it is another watch."""
+        """What tells this watch from others in the data folder; with other settings of what it sees it is another."""
         cloud = self._settings.get("cloud") or self._config.cloud
         named = [self._function, cloud, self._settings.get("account"), self._settings["container"]]
-        seen = [sorted(self._wanted.prefixes), sorted(self._wanted.suffixes), self._wanted.segments]
+        wanted = self._wanted
+        seen = [sorted(wanted.prefixes), sorted(wanted.suffixes), wanted.segments, sorted(self._actions)]
         return sha256(msgspec.json.encode([*named, *seen])).hexdigest()[:16]
 
     def _watching(self, known: KnownObjects, tell: Callable[[str], None] = logger.debug) -> Watch:

@@ -18,8 +18,9 @@ from tests.benchmarks.machine import described
 from tests.benchmarks.processes import BenchmarkError
 from tests.benchmarks.report import table
 from tests.benchmarks.section import Section
+from tests.benchmarks.uploads import compare_uploads
 
-PARTS = {"http": compare_http, "delivery": compare_delivery}
+PARTS = {"http": compare_http, "delivery": compare_delivery, "uploads": compare_uploads}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

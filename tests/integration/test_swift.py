@@ -22,9 +22,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from kombu import Connection
 
 from funcatron.settings import load_settings
 from funcatron_openstack.container import Container, Denied
+from funcatron_openstack.marks import Mark, headers_of
 from tests.integration.running import environment, running, until
 from tests.integration.surroundings import Passage
 from tests.integration.uploading import ALL, HANDLERS, Uploads, document, uploads
@@ -41,6 +43,7 @@ TRIGGERS = {
         {"container": "changes", "actions": ALL},
         {"container": "ways", "actions": ALL, "poll": 2},
         {"container": "going", "actions": ALL, "poll": 2},
+        {"container": "ceph", "actions": ALL, "exchange": "rgw", "routing_key": "topic1", "poll": 3600},
     ],
     "uploads.main": [{"container": "qinling", "prefix": ["a/", "b/"], "suffix": ".jpg"}],
 }
@@ -93,7 +96,7 @@ def test_each_version_that_was_seen_is_one_call(app: Uploads, swift: Swift, open
             assert line["etag"] == stored[line["object"]]["Etag"]
 
 
-def test_what_swift_refused_calls_nobody(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
+def test_what_swift_refused_and_own_writes_call_nobody(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
     stranger = openstack.swift("alt")
     stranger_url = swift.url.removeprefix(stranger.url.rpartition("/")[0] + "/")
     swift.put("refused/kept", b"kept")
@@ -117,6 +120,9 @@ def test_what_swift_refused_calls_nobody(app: Uploads, swift: Swift, openstack: 
     answers.append(swift.ask("PUT", "refused/quota", b"x" * 100))
     statuses = [answer.status_code for answer in answers]
     assert statuses == [401, 401, 401, 401, 403, 404, 404, 412, 422, 409, 200, 200, 200, 413]
+    own = headers_of(Mark.by("uploads.note", 1), "PUT", f"{swift.url}/refused/own")
+    swift.ask("POST", "refused", X_Remove_Container_Meta_Quota_Bytes="x")
+    swift.put("refused/own", b"written by the function itself", **own)
     swift.put("refused/end", b"end")
     calls = app.wait_for("refused", ("kept", "created"), ("end", "created"))
     assert sorted((line["object"], line["action"]) for line in calls) == [("end", "created"), ("kept", "created")]
@@ -403,3 +409,45 @@ def test_who_is_refused_is_told_so(openstack: OpenStack) -> None:
         theirs.head("kept")
     with pytest.raises(Denied, match="no cloud 'nobody'"):
         Container("refused", load_settings({"cloud": "nobody"}, environ=openstack.environ)).head("kept")
+
+
+def ceph(event: str, key: str) -> dict[str, Any]:
+    """A message of Ceph's."""
+    bucket, identity = {"name": "ceph"}, {"x-amz-request-id": f"{event} {key}", "x-amz-id-2": "2"}
+    record = {
+        "eventVersion": "2.2", "eventSource": "ceph:s3", "awsRegion": "z", "eventTime": "2026-11-23T00:00:00.000000Z",
+        "eventName": event, "userIdentity": {"principalId": "tester"}, "responseElements": identity,
+        "s3": {"bucket": bucket, "object": {"key": key, "size": 1}},
+    }  # fmt: skip
+    return {"Records": [record]}
+
+
+def test_ceph_tells_by_its_own_exchange_and_by_post(app: Uploads, swift: Swift, openstack: OpenStack) -> None:
+    def post(body: dict[str, Any]) -> list[str]:
+        answer = app.program.http.post("/_funcatron/events", json=body)
+        assert answer.status_code == 202, answer.text
+        return [execution["id"] for execution in answer.json()["executions"]]
+
+    until(lambda: "listening to rgw" in app.program.output(), "the queue at Ceph's exchange")
+    for key in ("by-bus", "by-post"):
+        swift.put(f"ceph/{key}", b"1")
+    with Connection(openstack.notifications) as connection, connection.Producer(serializer="json") as producer:
+        for body in ("nonsense", ceph("ObjectCreated:Put", "forged"), ceph("ObjectCreated:Put", "by-bus")):
+            producer.publish(body, exchange="rgw", routing_key="topic1")
+    assert post(ceph("ObjectCreated:Put", "forged")) == []
+    first = post(ceph("ObjectCreated:Put", "by-post"))
+    assert post(ceph("ObjectCreated:Copy", "by-post")) == first  # one version, however often it is told of
+    calls = app.wait_for("ceph", ("by-bus", "created"), ("by-post", "created"))
+    assert len(calls) == 2
+    assert [line["id"] for line in calls if line["object"] == "by-post"] == first
+    assert "a message is no notification" in app.program.output()
+
+
+def test_aodh_tells_by_post(app: Uploads, swift: Swift) -> None:
+    swift.put("ceph/of-aodh", b"1")
+    traits = [["target_metadata_path", 1, f"v1/{swift.account}/ceph/of-aodh"], ["target_action", 1, "put"]]
+    event = {"message_id": "m1", "event_type": "objectstore.http.request", "generated": None, "traits": traits}
+    alarm = {"alarm_id": "a1", "alarm_name": "n", "reason_data": {"type": "event", "event": {**event, "raw": {}}}}
+    (execution,) = app.program.http.post("/_funcatron/events", json=alarm).json()["executions"]
+    assert execution["trigger"] == "swift"
+    app.wait_for("ceph", ("of-aodh", "created"))
