@@ -142,8 +142,7 @@ class Binder:
                     violations.append(Violation(slot.pointer, "is required"))
                 continue
             checked[slot.name] = value
-            if not slot.validator.is_valid(value):
-                violations += slot.validator.violations(value, slot.pointer)
+            violations += slot.validator.check(value, slot.pointer)
         if self.body_argument is not None:
             value = arguments.get(self.body_argument, MISSING)
             violations += self._check_body(self.body_argument, value, checked, media_type)
@@ -159,10 +158,12 @@ class Binder:
             return [Violation("/body", "is required")] if body is not None and body.required else []
         checked[name] = value
         validator = self.body_validator(media_type)
-        if validator is not None and not validator.is_valid(value):
+        if validator is not None and (violations := validator.check(value, "/body")):
             text = _text(value)
-            if text is value or not validator.is_valid(text):
-                return validator.violations(text, "/body")
+            if text is not value:
+                violations = validator.check(text, "/body")
+            if violations:
+                return violations
         if self.loader is not None and value is not None:
             checked.loaded, violations = self.loader.load(value, "/body")
             return violations

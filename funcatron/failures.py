@@ -29,7 +29,8 @@ class Exit(Exception):
 
 def refusal(error: Exception, execution_id: str, function: str) -> Result:
     """Return the Result that an exception means, problem+json for its body; looked up along the class's mro."""
-    answer = next((_ANSWERS[cls] for cls in type(error).__mro__ if cls in _ANSWERS), _unforeseen)
+    kind = type(error)
+    answer = _ANSWERS.get(kind) or next((_ANSWERS[cls] for cls in kind.__mro__ if cls in _ANSWERS), _unforeseen)
     problem, failure, retry_after = answer(error, execution_id, function)
     headers = dict(problem.headers)
     if retry_after is not None and "retry-after" not in {name.lower() for name in headers}:

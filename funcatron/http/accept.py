@@ -1,7 +1,7 @@
 """Most requests: decoded and checked in one pass, by what was compiled for one function.
 
-It may only accept. Whatever it does not know to be valid is read again with care (``request``, ``Binder.check``), which
-says what is wrong. So what it accepts, it accepts with the very same arguments.
+What cannot be decoded so is read again with care (``request``), what is not valid is said by ``Binder.check``, as on
+every door. So what is accepted here is accepted with the very same arguments, and refused in the same words.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ __all__ = ["Acceptance"]
 
 Test: TypeAlias = Callable[[Any], bool]
 
-_DOUBTS = (Problem, DecodeError, ValueError, RecursionError)
+
+class _Doubt(Exception):
+    """It has to be read with care."""
+
+
+_DOUBTS = (_Doubt, Problem, DecodeError, ValueError, RecursionError)
 """What reading raises where something is wrong."""
 _DIGITS = 15
 _MOST_MEDIA_TYPES = 64
@@ -44,7 +49,9 @@ class Acceptance:
     def __init__(self, function: Function, decoder: RequestDecoder, max_body: int) -> None:
         slots = function.binder.slots
         self._decoder = decoder
+        self._binder = function.binder
         self._loaded = function.binder.loader is not None
+        self._left_out = [slot for slot in slots if slot.parameter.location != "path"]
         self._path = [_text(function, slot, name) for name, slot in decoder.routed(slots)]
         self._texts, self._others = _sorted(function, slots)
         self._body = None if decoder.body is None else _JSONBody(function.binder, decoder.body, max_body)
@@ -70,61 +77,65 @@ class Acceptance:
     ) -> dict[str, Any] | None:
         """Return the checked arguments of a request, None where it has to be read with care.
 
-        ``texts`` are the path's parameters as the router has them; ``message`` is the first of the body.
+        ``texts`` are the path's parameters as the router has them; ``message`` is the first of the body. Raises
+        InvalidInput for what could be decoded and is not valid.
         """
         arguments: dict[str, Any] = Checked() if self._loaded else {}
         try:
-            accepted = (
-                (not self._path or self._read_path(scope, texts, arguments))
-                and (not self._texts or self._read_query(scope["query_string"], arguments))
-                and (not self._others or self._read_others(scope, arguments))
-                and (self._body is None or self._body.read(self._body.test(content_type), message or {}, arguments))
-            )
+            valid = self._read_path(scope, texts, arguments) if self._path else True
+            if self._texts and (query := scope["query_string"]):
+                valid = self._read_query(query, arguments) and valid
+            if self._others:
+                valid = self._read_others(scope, arguments) and valid
+            if self._body is not None:
+                valid = self._body.read(content_type, message or {}, arguments) and valid
         except _DOUBTS:
             return None
-        return arguments if accepted else None
+        for slot in self._left_out:
+            if slot.name not in arguments:
+                if slot.default is MISSING:
+                    valid = valid and not slot.parameter.required
+                elif valid:
+                    arguments[slot.name] = fresh(slot.default)
+        if valid:
+            return arguments
+        media_type = None if self._body is None else self._body.media_type(content_type)
+        return self._binder.check(arguments, media_type=media_type)
 
     def _read_path(self, scope: Scope, texts: Mapping[str, str], arguments: dict[str, Any]) -> bool:
-        if b"%" in (scope.get("raw_path") or b""):  # what is encoded may be data
-            return False
-        params = {}
+        if b"%" in (scope.get("raw_path") or b""):
+            raise _Doubt("what is encoded may be data")
+        valid, params = True, {}
         for name, slot, cast, accept, decide in self._path:
             text = texts[name]
             value = text if cast is None else cast(text)
             if not (accept(value) or decide(value)):
-                return False
+                valid = False
             params[name] = arguments[slot.name] = value
         scope["path_params"] = params  # for handlers that ask connexion.request
-        return True
+        return valid
 
     def _read_query(self, query: bytes, arguments: dict[str, Any]) -> bool:
-        given = _last_texts(query) if query else {}
+        valid, given = True, _last_texts(query)
         for name, slot, cast, accept, decide in self._texts:
             text = given.get(name)
-            if text is None:
-                if not _left_out(slot, arguments):
-                    return False
-                continue
-            value = text if cast is None else cast(text)
-            if not (accept(value) or decide(value)):
-                return False
-            arguments[slot.name] = value
-        return True
+            if text is not None:
+                value = text if cast is None else cast(text)
+                if not (accept(value) or decide(value)):
+                    valid = False
+                arguments[slot.name] = value
+        return valid
 
     def _read_others(self, scope: Scope, arguments: dict[str, Any]) -> bool:
-        headers = header_map(scope)
+        valid, headers = True, header_map(scope)
         for location, slots in self._others.items():
             values = self._decoder.values(location, scope, headers)
             for slot in slots:
                 value = values.get(slot.name, MISSING)
-                if value is MISSING:
-                    if not _left_out(slot, arguments):
-                        return False
-                    continue
-                if not slot.validator.is_valid(value):
-                    return False
-                arguments[slot.name] = value
-        return True
+                if value is not MISSING:
+                    arguments[slot.name] = value
+                    valid = valid and slot.validator.is_valid(value)
+        return valid
 
 
 class _JSONBody:
@@ -138,30 +149,37 @@ class _JSONBody:
         self._validator = binder.body_validator
         self._reader = reader
         self._limit = limit
-        self._tests: dict[bytes | None, Test | None] = {}
+        self._tests: dict[bytes | None, tuple[str, Test] | None] = {}
 
-    def test(self, content_type: bytes | None) -> Test | None:
-        """Return what decides about bodies of this Content-Type, None where they cannot be read here."""
+    def test(self, content_type: bytes | None) -> tuple[str, Test] | None:
+        """Return the media type of a Content-Type and what decides about its bodies, None where that cannot be read
+        here.
+        """
         try:
             return self._tests[content_type]
         except KeyError:
             pass
         media_type = self._reader.json_media(None if content_type is None else content_type.decode("latin-1"))
-        test: Test | None = None
+        found: tuple[str, Test] | None = None
         if media_type is not None:
             validator = self._validator(media_type)
-            test = _anything if validator is None else validator.decide
+            found = media_type, _anything if validator is None else validator.decide
         if len(self._tests) < _MOST_MEDIA_TYPES:  # the names come from clients
-            self._tests[content_type] = test
-        return test
+            self._tests[content_type] = found
+        return found
 
-    def read(self, test: Test | None, message: Message, arguments: dict[str, Any]) -> bool:
+    def media_type(self, content_type: bytes | None) -> str | None:
+        """Return the media type of a Content-Type without its parameters."""
+        found = self.test(content_type)
+        return None if found is None else found[0]
+
+    def read(self, content_type: bytes | None, message: Message, arguments: dict[str, Any]) -> bool:
         """Add the body to the arguments; tell whether it is valid."""
-        content = message.get("body")
-        if test is None or not content or message.get("more_body") or len(content) > self._limit:
-            return False
+        content, found = message.get("body"), self.test(content_type)
+        if found is None or not content or message.get("more_body") or len(content) > self._limit:
+            raise _Doubt("it is not all there, or no JSON")
         arguments[self._name] = value = decode_json(content)
-        if not test(value):
+        if not found[1](value):
             return False
         if self._loader is not None and value is not None and isinstance(arguments, Checked):
             arguments.loaded, violations = self._loader.load(value, "/body")
@@ -207,14 +225,6 @@ def _last_texts(query: bytes) -> dict[str, str]:
     for part in query.decode().split("&"):
         name, _, texts[name] = part.partition("=")
     return texts
-
-
-def _left_out(slot: Slot, arguments: dict[str, Any]) -> bool:
-    """Fill in the default of a parameter that is not given; tell whether it may be left out."""
-    if slot.default is not MISSING:
-        arguments[slot.name] = fresh(slot.default)
-        return True
-    return not slot.parameter.required
 
 
 def _anything(value: Any) -> bool:

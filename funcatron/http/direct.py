@@ -76,7 +76,7 @@ class Direct:
     def read(
         self, scope: Scope, texts: Mapping[str, str], headers: Headers, message: Message | None
     ) -> dict[str, Any] | None:
-        """Return the checked arguments, None where they have to be read with care; see Acceptance."""
+        """Return the checked arguments, None where they have to be read with care. Raises InvalidInput."""
         return self._accept.read(scope, texts, headers.get(b"content-type"), message)
 
     def invocation(self, scope: Scope, arguments: Mapping[str, Any], started: float) -> Invocation:

@@ -16,12 +16,15 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from funcatron.spec.json_schema import STAND_INS
 from funcatron.spec.shown import shown
-from funcatron.spec.wording import demand, either, kinds_of
+from funcatron.spec.wording import BOUNDED, demand, either, kinds_of
 
 __all__ = ["Finding", "Path", "findings"]
 
 Path: TypeAlias = tuple[str | int, ...]
 Branch: TypeAlias = Sequence[ValidationError]
+
+
+_COUNTED = (Kind.MinLength, Kind.MaxLength, Kind.MinItems, Kind.MaxItems)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,8 +50,11 @@ class _Explainer:
         self._value = value
 
     def explain(self, error: ValidationError) -> Iterator[Finding]:
-        path = _path(error)
-        match error.kind:
+        path, kind = _path(error), error.kind
+        if type(kind) in BOUNDED:  # most of all errors
+            yield Finding(path, self._message(error, path))
+            return
+        match kind:
             case Kind.AnyOf(context=context) | Kind.OneOfNotValid(context=context):
                 yield from self._alternatives(path, list(_flat(context, path)))
             case Kind.AdditionalProperties(unexpected=names) | Kind.UnevaluatedProperties(unexpected=names):
@@ -66,13 +72,14 @@ class _Explainer:
                 yield Finding(path, self._message(error, path))
 
     def _message(self, error: ValidationError, path: Path) -> str:
-        demanded = demand(error.kind)
+        kind = error.kind
+        demanded = demand(kind)
         if demanded is None:
             return error.message
         parent = self._parent(error)
         if isinstance(parent, Mapping) and parent.get("format") == "password":
             return f"must {demanded}"
-        return f"must {demanded}, not {_measured(error.kind, _at(self._value, path))}"
+        return f"must {demanded}, not {_measured(kind, _at(self._value, path))}"
 
     def _parent(self, error: ValidationError) -> Any:
         return _at(self._schema, tuple(error.schema_path[:-1]))
@@ -181,7 +188,7 @@ def _told(finding: Finding, depth: int) -> str:
 
 
 def _measured(kind: Kind, found: Any) -> str:
-    if isinstance(kind, Kind.MinLength | Kind.MaxLength | Kind.MinItems | Kind.MaxItems) and found:
+    if isinstance(kind, _COUNTED) and found:
         return f"{len(found)}: {shown(found)}"
     return shown(found)
 

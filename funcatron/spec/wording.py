@@ -11,7 +11,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from funcatron.spec.patterns import BYTE, UUID
 from funcatron.spec.shown import shown
 
-__all__ = ["demand", "either", "kinds_of"]
+__all__ = ["BOUNDED", "demand", "either", "kinds_of"]
 
 _TYPES = {
     "array": "an array",
@@ -47,10 +47,16 @@ _BOUNDS: Mapping[type[Any], str] = {
     Kind.MaxProperties: "have at most {} properties",
     Kind.MultipleOf: "be a multiple of {}",
 }
+BOUNDED = frozenset(_BOUNDS)
+"""The kinds of errors that are about a bound."""
 
 
 def demand(kind: Kind) -> str | None:
     """Return what must be, None for a kind of error that has no words here."""
+    return _bound(kind) if type(kind) in BOUNDED else _worded(kind)
+
+
+def _worded(kind: Kind) -> str | None:
     match kind:
         case Kind.Type(types=types):
             return "be " + either(kinds_of(types))
@@ -74,16 +80,15 @@ def demand(kind: Kind) -> str | None:
             return "be simpler to compare with its pattern"
         case Kind.OneOfMultipleValid():
             return "fit exactly one alternative and fits several"
-        case _:
-            return _bound(kind)
+    return None
 
 
-def _bound(kind: Kind) -> str | None:
-    text = _BOUNDS.get(type(kind))
-    if text is None:
-        return None
+def _bound(kind: Kind) -> str:
+    text = _BOUNDS[type(kind)]
     limit = kind.multiple_of if isinstance(kind, Kind.MultipleOf) else kind.value
     text = text.format(limit)
+    if limit != 1:
+        return text
     return re.sub(r"\b1 (character|item)s", r"1 \1", text).replace(" 1 properties", " 1 property")
 
 

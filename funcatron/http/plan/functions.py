@@ -14,6 +14,9 @@ from typing import Any
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from funcatron.errors import InvalidInput
+from funcatron.execution import new_id
+from funcatron.failures import refusal
 from funcatron.http.direct import Direct
 from funcatron.http.plan.apis import Planned, Served
 from funcatron.http.plan.context import enter, scoped
@@ -56,7 +59,10 @@ class FunctionPlan:
                 await self.verify(inner)
             if direct is not None and (headers := direct.headers(inner)) is not None:
                 message = await receive() if direct.wants_body else None
-                arguments = direct.read(inner, texts, headers, message)
+                try:
+                    arguments = direct.read(inner, texts, headers, message)
+                except InvalidInput as invalid:
+                    arguments, result = None, refusal(invalid, new_id(), self._name)
                 if arguments is not None:
                     enter(self.operation, inner, receive if message is None else Replay(receive, message))
                     started = monotonic()

@@ -81,6 +81,7 @@ async def replay(config: uvicorn.Config, case: Case, count: int) -> None:
         if number == 0:
             check(b"".join(transport.written), case)
         transport.written.clear()
+    await lifespan.shutdown()  # what is begun in the background at the start ends in all runs
 
 
 def check(answer: bytes, case: Case) -> None:
