@@ -54,7 +54,7 @@ class Api:
         """The document's operations, in its order."""
         return tuple(
             self._operation(method, path, item)
-            for path, item in self.document["paths"].items()
+            for path, item in ((path, self.resolved(item)) for path, item in self.document["paths"].items())
             for method in item
             if method in METHODS
         )

@@ -55,6 +55,8 @@ def serving_options(random: Random) -> dict[str, Any]:
     }
     if random.random() < 0.1:
         options["uri_parser"] = random.choice(["Swagger2", "FirstValue", "AlwaysMulti", "OpenAPI"])
+    if random.random() < 0.1:
+        options["swagger_ui"] = random.choice(["none", "elsewhere"])
     return options
 
 

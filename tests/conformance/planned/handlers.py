@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connexion import request
+from connexion import context, request
+from connexion.context import operation
 from connexion.exceptions import OAuthProblem
 
 __all__ = ["HANDLERS", "NEXT", "SEEN", "akey", "basic", "bearer", "key", "oauth"]
@@ -58,9 +59,9 @@ def _see(arguments: dict[str, Any]) -> Any:
 
 def fresh(value: Any) -> Any:
     """Return a copy: connexion writes into the headers that a handler returns."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         return {name: fresh(below) for name, below in value.items()}
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         return type(value)(fresh(below) for below in value)
     return value
 
@@ -114,4 +115,27 @@ async def forms(
     return _see({"p": p, "q": q, "a": a, "file": file, "files": files, "payload": payload, "body": body})
 
 
-HANDLERS = (every, named, blocking, reading, nothing, forms)
+async def asking(**arguments: Any) -> Any:
+    """Asks connexion's request and operation for all that they know."""
+    SEEN.append(described(dict(request.query_params)))
+    SEEN.append(described(dict(request.path_params)))
+    SEEN.append((request.mimetype, request.content_type, sorted(request.cookies.items()), str(request.base_url)))
+    SEEN.append((sorted(request.headers.items()), operation.operation_id, sorted(context.items(), key=repr)))
+    SEEN.append(sorted(key for key in request.scope if not key.startswith("starlette")))
+    return _see(arguments)
+
+
+async def parsing(p: Any = None, q: Any = None, p_x: Any = None, tail: Any = None) -> Any:
+    """Parses the body itself."""
+    if request.mimetype == "application/json":
+        SEEN.append(described(await request.json()))
+    return _see({"p": p, "q": q, "p_x": p_x, "tail": tail})
+
+
+def streaming(**arguments: Any) -> Any:
+    """Returns what no plan answers itself."""
+    _see(arguments)
+    return (str(number) for number in range(3))
+
+
+HANDLERS = (every, named, blocking, reading, nothing, forms, asking, every, parsing, named, streaming, forms)

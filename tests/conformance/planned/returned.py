@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
+from enum import Enum, IntEnum
+from http import HTTPStatus
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from connexion import NoContent, ProblemException
 from connexion.exceptions import Forbidden, NonConformingResponseBody
@@ -36,6 +41,29 @@ def _failing() -> Iterator[bytes]:
     raise ValueError("in the middle of a response")
 
 
+class Kind(str, Enum):  # noqa: UP042 - as handlers have them
+    """An enumeration of texts."""
+
+    A = "a"
+
+
+class Number(IntEnum):
+    """An enumeration of numbers."""
+
+    ONE = 1
+
+
+class Text(str):
+    """A text of its own class."""
+
+
+class Pair(NamedTuple):
+    """A tuple of its own class."""
+
+    a: int
+    b: str
+
+
 UNUSUAL: tuple[Any, ...] = (
     None,
     NoContent,
@@ -59,6 +87,35 @@ UNUSUAL: tuple[Any, ...] = (
     {1: "a", None: "b", False: "c"},
     {"big": 2**70},
     {"tuple": (1, 2)},
+    {"named": Pair(1, "b")},
+    {"id": UUID(int=7), "price": Decimal("1.10"), "at": dt.time(12)},
+    {"tz": dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC), "delta": dt.timedelta(1)},
+    {"kind": Kind.A, "number": Number.ONE},
+    {Kind.A: 1},
+    defaultdict(list, a=[Text("b"), 1.5]),
+    OrderedDict(b=1, a=float("-inf")),
+    {"nested": [[[{"deep": None}]]] * 3},
+    {"bytes": b"a"},
+    {"long": "ä" * 3000},
+    [],
+    {},
+    "",
+    0,
+    False,
+    float("nan"),
+    [True, None, 1.0, "\u2028</script>"],
+    ({"a": 1}, HTTPStatus.CREATED),
+    ({"a": 1}, 205),
+    ({"a": 1}, 101),
+    ({"a": 1}, 600),
+    ({"a": 1}, {"content-type": "text/plain"}),
+    ({"a": 1}, 200, {"CONTENT-LENGTH": "3"}),
+    ({"a": 1}, 200, {"X-Ä": "ä"}),
+    ({"a": 1}, 200, {"X-Own": "☃"}),
+    ("plain", 200, {"Content-Type": "text/plain"}),
+    (b"\x00", 200, {"Content-Type": "application/octet-stream"}),
+    (None, 200, {}),
+    [{"a": 1}, 200],
     {"surrogate": "\ud800"},
     {"a": {1, 2}},
     {"a": object()},

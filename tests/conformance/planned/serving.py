@@ -10,19 +10,25 @@ from zlib import crc32
 from connexion import AsyncApp, ProblemException
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.operations import AbstractOperation
+from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolution, Resolver
 from connexion.uri_parsing import AlwaysMultiURIParser, FirstValueURIParser, OpenAPIURIParser, Swagger2URIParser
 
 from tests.conformance.planned.api import Api, Operation
-from tests.conformance.planned.handlers import HANDLERS, SEEN, blocking, every
+from tests.conformance.planned.handlers import HANDLERS, SEEN, asking, blocking, every, streaming
 
 __all__ = ["Handlers", "serving"]
 
+TAKING_ALL = (asking, blocking, every, streaming)
 PARSERS = {
     "AlwaysMulti": AlwaysMultiURIParser,
     "FirstValue": FirstValueURIParser,
     "OpenAPI": OpenAPIURIParser,
     "Swagger2": Swagger2URIParser,
+}
+PAGES = {
+    "none": SwaggerUIOptions(swagger_ui=False, serve_spec=False),
+    "elsewhere": SwaggerUIOptions(swagger_ui_path="/a", spec_path="/e/openapi.json"),
 }
 
 
@@ -42,7 +48,7 @@ class Handlers(Resolver):  # type: ignore[misc]
 def _chosen(operation: Operation, place: int) -> Callable[..., Any]:
     """Path parameters are always handed over, so most handlers that cannot take them are passed over."""
     wanted = {parameter["name"].replace("-", "_") for parameter in operation.parameters if parameter["in"] == "path"}
-    taking = [one for one in HANDLERS if wanted <= {*one.__code__.co_varnames} or one in (every, blocking)]
+    taking = [one for one in HANDLERS if wanted <= {*one.__code__.co_varnames} or one in TAKING_ALL]
     return (HANDLERS if place % 23 == 0 else taking)[place % len(taking)]
 
 
@@ -52,6 +58,8 @@ def serving(kind: Callable[..., AsyncApp], api: Api, place: int) -> AsyncApp:
     fails = options.pop("error_handlers", False)
     if parser := options.pop("uri_parser", None):
         options["uri_parser_class"] = PARSERS[parser]
+    if page := options.pop("swagger_ui", None):
+        options["swagger_ui_options"] = PAGES[page]
     app = kind("fuzz", **options)
     app.add_api(deepcopy(api.document), resolver=Handlers(api, place))
     if fails:
