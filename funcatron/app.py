@@ -19,18 +19,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from funcatron import plugins
+from funcatron.bundles import documents_of
 from funcatron.calls import Calls, ThreadCalls
 from funcatron.clouds import clouds_of
-from funcatron.codec import encode_input, encode_json
+from funcatron.codec import encode_input
 from funcatron.endings import Endings, record_of_sync_call
-from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, Violation
+from funcatron.errors import FuncatronError, Problem, Unavailable
 from funcatron.event import CloudEvent
-from funcatron.execution import Attempt, Execution, line_of, new_id
+from funcatron.execution import Attempt, Execution, new_id
 from funcatron.failures import refusal
 from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
 from funcatron.parts import part
 from funcatron.ports import Dispatcher, ExecutionStore, Lease, Middleware
+from funcatron.records import record_of_call, record_of_event
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import FinishLater, Runner
@@ -75,7 +77,10 @@ class Funcatron:
     ) -> None:
         self.settings = settings or load_settings()
         self.documents = load_documents(
-            specs, handlers, self.settings.cache_folder, (*self.settings.overlay, *overlays)
+            documents_of(specs, self.settings),
+            handlers,
+            self.settings.cache_folder,
+            (*self.settings.overlay, *overlays),
         )
         self.services = Services()
         self.handlers = handlers
@@ -290,7 +295,8 @@ class Funcatron:
         found = function if isinstance(function, Function) else self.registry.get(function)
         given = arguments or {}
         bound = given if checked else found.binder.from_call(given)
-        record = self._record_for(found, bound, trigger, headers, principal)
+        limit = self.settings.max_message
+        record = record_of_call(found, bound, trigger, limit, headers=headers, principal=principal)
         if execution_id is not None:
             record = msgspec.structs.replace(record, id=execution_id)
         if await self.dispatcher.dispatch(record):
@@ -315,7 +321,7 @@ class Funcatron:
             wanted = [(self.registry.get(function), event, trigger, mapping or {})]
         else:
             wanted = [(to.function, its, to.kind, to.mapping) for to, its in subscribers(self.triggers, event)]
-        records = [self._record_of_event(*one) for one in wanted]
+        records = [record_of_event(*one, self.settings.max_message) for one in wanted]
         if not records:
             return []
         new = self.dispatcher.submit(records)
@@ -332,54 +338,6 @@ class Funcatron:
         """As ``publish``, without blocking the event loop."""
         return await asyncio.to_thread(
             partial(self.publish, event, function=function, trigger=trigger, mapping=mapping)
-        )
-
-    def _record_of_event(
-        self, function: Function, event: CloudEvent, trigger: str, mapping: Mapping[str, Any]
-    ) -> Execution:
-        arguments = function.binder.map_event(event, mapping)
-        record = self._record_for(function, arguments, trigger, None, None, event.to_record(arguments))
-        ordered = function.extension.ordering == "subject" and event.subject is not None
-        return msgspec.structs.replace(
-            record,
-            event_source=event.source,
-            event_id=event.id,
-            project_id=event.project_id,
-            order_key=line_of(function.name, event.source, str(event.subject)) if ordered else None,
-        )
-
-    def _record_for(
-        self,
-        function: Function,
-        arguments: Mapping[str, Any],
-        trigger: str,
-        headers: Mapping[str, str] | None,
-        principal: Principal | None,
-        event: dict[str, Any] | None = None,
-    ) -> Execution:
-        try:
-            stored = encode_input(arguments)
-            size = len(encode_json([stored, event]))
-        except TypeError as error:
-            raise InvalidInput([Violation("", str(error))]) from None
-        if size > self.settings.max_message:
-            limit = self.settings.max_message
-            raise Problem(
-                413,
-                detail=f"the input is {size} bytes; at most {limit} can be kept for later (FUNCATRON_MAX_MESSAGE)",
-                limit=limit,
-            )
-        return Execution(
-            id=new_id(),
-            function=function.name,
-            trigger=trigger,
-            queue=function.extension.queue,
-            input=stored,
-            event=event,
-            headers=dict(headers or {}),
-            principal=None if principal is None else msgspec.to_builtins(principal),
-            project_id=None if principal is None else principal.project_id,
-            created_at=time.time(),
         )
 
     def _existing(self, record: Execution) -> Execution:

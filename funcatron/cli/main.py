@@ -28,6 +28,7 @@ COMMANDS = {
     "functions": "List functions: route, mode, triggers, handler.",
     "invoke": "Call one function, now or later.",
     "executions": "List, show, cancel and redrive executions.",
+    "bundle": "Put a document and its handlers into one archive.",
     "trust": "Create, list and delete Keystone trusts.",
     "new": "Make a new project that runs.",
 }

@@ -101,7 +101,7 @@ def test_from_nothing_to_a_service_and_back(tmp_path: Path) -> None:
     host = Host(tmp_path)
     done = host.run(*PHASES)
     assert done.returncode == 0, done.stderr
-    assert host.called("setup_develop") == [f"{tmp_path}/funcatron"]
+    assert host.called("setup_develop") == [f"{tmp_path}/funcatron openstack"]
     assert host.called("pip_install_gr") == ["ceilometermiddleware"]
     assert host.called("create_service_user") == ["funcatron admin"]
     assert host.called("run_process") == [

@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import socketserver
+import sys
 import threading
 import time
 import warnings
@@ -515,3 +516,39 @@ def reach(start: Any) -> set[str]:
         stack += [getattr(item, name) for name in ("__self__", "__func__") if hasattr(item, name)]
     assert len(texts) > 100
     return texts
+
+
+# Bundles in Swift
+
+
+async def test_a_bundle_in_swift_is_run(
+    clouds: Clouds, container: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from funcatron.bundles.errors import BundleError
+    from funcatron.bundles.making import make
+    from funcatron.errors import FuncatronError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "openapi.json").write_text(json.dumps(SPEC | {"components": {}, "paths": PACKED}))
+    (tmp_path / "project" / "packed_handlers.py").write_text("def hello():\n    return 'from Swift'\n")
+    digest = make(tmp_path / "project", tmp_path / "b.zip")
+    container.put("/written/packages%20of/b.zip", data=(tmp_path / "b.zip").read_bytes())
+    settings = clouds.settings("demo", data_dir=str(tmp_path))
+    for pin in ("", f"#sha256={digest}"):
+        made = Funcatron(f"swift://written/packages%20of/b.zip{pin}", settings=settings)
+        assert (await made.invoke("packed_handlers.hello")).value == "from Swift"
+        made.close()
+    with pytest.raises(BundleError, match=f"has the digest sha256={digest}"):
+        Funcatron(f"swift://written/packages%20of/b.zip#sha256={'0' * 64}", settings=settings)
+    for absent in ("swift://written/none.zip", "swift://none/b.zip", "swift://written.zip"):
+        with pytest.raises(FuncatronError, match=r"404 Not Found|write swift://"):
+            Funcatron(absent, settings=settings)
+    entry = clouds.entries["alt"]
+    clouds.add("wrong-password", **entry | {"auth": entry["auth"] | {"password": "n0t-th1s"}})
+    with pytest.raises(FuncatronError, match=r"packages%20of/b\.zip: Unauthorized"):
+        Funcatron("swift://written/packages%20of/b.zip", settings=clouds.settings("wrong-password"))
+
+
+PACKED = {"/hello": {"get": {"operationId": "packed_handlers.hello", "responses": RESPONSES}}}
