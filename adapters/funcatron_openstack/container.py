@@ -90,8 +90,9 @@ class Container:
             )
         except ClientException as error:
             raise _refused(error) from error
-        if answer.status_code in (401, 403):
+        if answer.status_code == 403:
             raise Denied(f"Swift answers {answer.status_code} to {method} {url}")
+        # A 401 passes, too: the token is renewed soon; credentials that are no good any more Keystone itself refuses.
         if answer.status_code not in (200, 204, 404) or "X-Trans-Id" not in answer.headers:
             raise Unavailable(f"Swift answers {answer.status_code} to {method} {url}")
         return answer
