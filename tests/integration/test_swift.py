@@ -47,6 +47,7 @@ TRIGGERS = {
         {"container": "going", "actions": ALL, "poll": 2},
         {"container": "ceph", "actions": ALL, "exchange": "rgw", "routing_key": "topic1", "poll": 3600},
     ],
+    "uploads.echo": [{"container": "echo", "poll": 2}],
     "uploads.main": [{"container": "qinling", "prefix": ["a/", "b/"], "suffix": ".jpg"}],
 }
 
@@ -417,6 +418,15 @@ def test_who_is_refused_is_told_so(openstack: OpenStack) -> None:
         theirs.head("kept")
     with pytest.raises(Denied, match="no cloud 'nobody'"):
         Container("refused", load_settings({"cloud": "nobody"}, environ=openstack.environ)).head("kept")
+
+
+def test_what_a_function_writes_does_not_call_it(app: Uploads, swift: Swift) -> None:
+    for name in ("a", "b"):
+        swift.put(f"echo/{name}", b"x")
+        until(lambda name=name: swift.ask("HEAD", f"echo/{name}-echo").ok, "the echo")
+    swift.put("echo/end", b"x")
+    until(lambda: "end" in app.lines("echo"), "the last call")
+    assert sorted(app.lines("echo")) == ["a", "b", "end"]
 
 
 def ceph(event: str, key: str) -> dict[str, Any]:
