@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from funcatron.http.refusals import Unserved, refuse_unserved
 from funcatron.http.registration import register_all
 from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
@@ -34,8 +35,8 @@ def build_door(funcatron: Funcatron) -> ASGIApp:
 class Door:
     """Starts and stops with the server's lifespan, or starts at the first request where the server has none.
 
-    A request for a function goes to its plan; all others go to connexion's stack, and everything does where that is
-    not as the plans know it.
+    A request for a function goes to its plan, one for nothing at all is refused. All others go to connexion's stack,
+    and everything does where that is not as the plans know it.
     """
 
     def __init__(self, funcatron: Funcatron) -> None:
@@ -43,6 +44,7 @@ class Door:
         self._settings = funcatron.settings
         self._stack = build_stack(funcatron, self._lifespan)
         self._routes: Routes[Planned] | None = None
+        self._unserved: Unserved | None = None
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -55,6 +57,8 @@ class Door:
             found = self._routes.find(scope["method"], scope["path"])
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
                 return plan.serve(scope, receive, send, found[1], self._stack.app)
+            if found is None and self._unserved is not None and scope["path"] in self._unserved:
+                return refuse_unserved(scope, send)
         return self._other(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +88,7 @@ class Door:
         async with self._starting:
             if not self._started:
                 await self._funcatron.start()
-                self._routes = self._stack.routes()
+                self._routes, self._unserved = self._stack.routes() or (None, None)
                 self._started = True
 
 

@@ -6,20 +6,21 @@ Source: RFC 9457 (problem details), RFC 9110 (section 15.5.6: a 405 says what is
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.exceptions import HTTPException
+from starlette.types import Scope, Send
 
 from funcatron.errors import Problem
 from funcatron.execution import new_id
-from funcatron.http.respond import problem_result
+from funcatron.http.respond import plain_start, problem_result
 from funcatron.http.security import challenges
 from funcatron.registry import Function
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "Unserved", "refuse_unserved"]
 
 logger = logging.getLogger("funcatron.http")
 
@@ -39,7 +40,7 @@ class Refusals:
             headers["Allow"] = self._allow(request.scope, headers.get("Allow", ""))
             detail = f"{request.scope['method']} is not possible here; allowed are: {headers['Allow']}"
         if error.status_code == 404 and detail in (None, "Not Found"):
-            detail = f"nothing is served at {request.scope['path']}"
+            detail = _nothing_at(request.scope["path"])
         if error.status_code == 401 and "www-authenticate" not in {name.lower() for name in headers}:
             headers |= self._challenge(request.scope)
         extensions = getattr(error, "ext", None)
@@ -83,6 +84,51 @@ class Refusals:
         function = self._functions.get(name) if name else None
         asked = challenges(function.operation) if function is not None else None
         return {"WWW-Authenticate": asked} if asked else {}
+
+
+class Unserved:
+    """Tells where certainly nothing is served, with a slash at the end or without one, whatever the method.
+
+    ``pages`` are the paths of what is no function, ``bases`` those of documents; paths that begin as ``covered`` may be
+    the Swagger UI's.
+    """
+
+    def __init__(
+        self,
+        methods: Callable[[str], Collection[str]],
+        *,
+        pages: Iterable[str],
+        bases: Iterable[str],
+        covered: Iterable[str],
+    ) -> None:
+        self._methods = methods
+        self._taken = {*pages, *bases}
+        self._covered = tuple(covered)
+
+    def __contains__(self, path: str) -> bool:
+        """Whether nothing is there."""
+        other = path.rstrip("/") if path.endswith("/") else path + "/"
+        return not (
+            path.startswith(self._covered)
+            or "\n" in path
+            or path in self._taken
+            or other in self._taken
+            or self._methods(path)
+            or self._methods(other)
+        )
+
+
+async def refuse_unserved(scope: Scope, send: Send) -> None:
+    """Answer a request for a path at which nothing is served."""
+    result = problem_result(Problem(404, detail=_nothing_at(scope["path"])))
+    start = plain_start(result)
+    assert start is not None, "a problem has a body and no headers of its own"
+    await send(start)
+    await send({"type": "http.response.body", "body": result.body})
+
+
+def _nothing_at(path: str) -> str:
+    return f"nothing is served at {path}"
 
 
 def _response(problem: Problem) -> ConnexionResponse:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +41,7 @@ from funcatron.http.metrics import Metrics
 from funcatron.http.now import Now
 from funcatron.http.plan.probe import missing
 from funcatron.http.projects import ProjectToken
-from funcatron.http.refusals import Refusals
+from funcatron.http.refusals import Refusals, Unserved
 from funcatron.http.registration import registered_later
 from funcatron.http.routing import (
     ChainedRouting,
@@ -59,7 +59,7 @@ from funcatron.spec.lowering import lower_for_connexion
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
-    from funcatron.http.plan.apis import Planned
+    from funcatron.http.plan.apis import Planned, Served
     from funcatron.http.plan.route import Routes
 
 __all__ = ["Stack", "build_stack"]
@@ -79,10 +79,12 @@ STACK = (
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """connexion's application, and ``routes``, which makes the functions' routes: None where there are no plans."""
+    """connexion's application, and ``routes``, which makes the functions' routes and tells where there is nothing at
+    all: None where there are no plans.
+    """
 
     app: AsyncApp
-    routes: Callable[[], Routes[Planned] | None]
+    routes: Callable[[], tuple[Routes[Planned], Unserved] | None]
 
 
 @collected_later()
@@ -125,27 +127,45 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
             open_to_all=settings.control_token is None and not settings.control_keystone,
             security_map={"bearer": OperatorToken(settings), "apiKey": ProjectToken(settings)},
         )
-    _refuse(app, Refusals(functions, allowed_methods(functions)))
+    methods = allowed_methods(functions)
+    _refuse(app, Refusals(functions, methods))
     if lacking:
         return Stack(app, lambda: None)
-    return Stack(app, partial(_routes, funcatron, app, endpoints, own, metrics))
+
+    def routes() -> tuple[Routes[Planned], Unserved]:
+        from funcatron.http.plan.apis import Served  # as above
+
+        apis = [Served(api.specification, api.kwargs) for api in sort_apis_by_basepath(app.middleware.apis)]
+        pages = [path for document in control.documents for path, _ in document_routes(document)]
+        pages += [path for document in funcatron.documents for path, _ in document_routes(document)]
+        pages += [path for path, _ in root_routes(funcatron.documents)]
+        return _routes(funcatron, apis, endpoints, own, metrics), _unserved(methods, pages, apis)
+
+    return Stack(app, routes)
 
 
 def _routes(
     funcatron: Funcatron,
-    app: AsyncApp,
+    apis: Sequence[Served],
     endpoints: Mapping[str, FunctionEndpoint],
     own: Mapping[str, Function],
     metrics: Metrics,
 ) -> Routes[Planned]:
-    from funcatron.http.plan.apis import Served  # as above
-    from funcatron.http.plan.functions import FunctionPlans, function_routes
+    from funcatron.http.plan.functions import FunctionPlans, function_routes  # as above
 
     def direct(name: str) -> Direct | None:
         return Direct.of(funcatron, metrics, endpoints[name]) if name in own else None
 
-    apis = [Served(api.specification, api.kwargs) for api in sort_apis_by_basepath(app.middleware.apis)]
     return function_routes(apis, FunctionPlans(endpoints, direct))
+
+
+def _unserved(methods: Callable[[str], Collection[str]], pages: Sequence[str], apis: Sequence[Served]) -> Unserved:
+    return Unserved(
+        methods,
+        pages=pages,
+        bases=[api.base_path for api in apis],
+        covered=[api.base_path + beginning for api in apis for beginning in api.covered],
+    )
 
 
 def _add(app: AsyncApp, document: Document, *, open_to_all: bool = False, **options: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,8 @@ import yaml
 
 from funcatron import Funcatron
 from funcatron.errors import Problem, Retry
+from funcatron.http import stack
+from funcatron.http.door import Door
 from funcatron.http.metrics import Metrics
 from funcatron.testing import application
 
@@ -495,3 +498,29 @@ async def test_json_is_read_exactly() -> None:
     async with client(application(spec, handlers=echo)) as http:
         answer = await http.post("/a", content=json.dumps({"n": big}), headers={"Content-Type": "application/json"})
     assert answer.json()["body"] == {"n": big}
+
+
+PATHS = ["", "users", "users/", "users/1", "users/1/", "users/1/a/b", "numbers/1/", "files", "files/a/b", "odd/x"]
+
+
+@pytest.mark.parametrize("base", ["", "/v1"])
+async def test_nothing_is_said_of_a_path_that_connexions_stack_does_not_say(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {**ROUTES, "servers": [{"url": base}]}
+    planned = application(made, handlers=echo)
+    with monkeypatch.context() as patch:
+        patch.setattr(stack, "missing", lambda: ["plans"])
+        unplanned = Door(application(made, handlers=echo))
+    asked = [f"{start}/{path}" for start in {"", "/v1", "/v1/", "/_funcatron", base + "/ui"} for path in PATHS]
+    asked += [base + path for path in ("/openapi.json", "/openapi.json/", "/openapi.jsonx", "/ui", "/uix", "/nowhere")]
+    asked += ["/openapi.yaml/", "//", "/_funcatron", "/users%2F1/x", "/nowhere%0A", "/nowhere?n=1"]
+    async with client(planned) as one, client(unplanned) as other:
+        for path, method in itertools.product(asked, ("GET", "HEAD", "POST")):
+            answer, expected = [await http.request(method, "http://test" + path) for http in (one, other)]
+            assert (answer.status_code, answer.content, sorted(answer.headers.items())) == (
+                expected.status_code,
+                expected.content,
+                sorted(expected.headers.items()),
+            ), f"{method} {path}"
+        assert (await one.get("/nowhere")).status_code == 404

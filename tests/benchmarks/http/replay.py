@@ -80,8 +80,15 @@ async def replay(config: uvicorn.Config, case: Case, count: int) -> None:
         await protocol.answered
         if number == 0:
             check(b"".join(transport.written), case)
+            settle()
         transport.written.clear()
     await lifespan.shutdown()  # what is begun in the background at the start ends in all runs
+
+
+def settle() -> None:
+    """Have no full collection soon: it comes once in thousands of requests, and shall not be in one count alone."""
+    gc.collect()
+    gc.freeze()
 
 
 def check(answer: bytes, case: Case) -> None:
@@ -95,8 +102,7 @@ def check(answer: bytes, case: Case) -> None:
 def main(target: str, warm: int, count: int, cases: list[Case]) -> None:
     config = configuration(target)
     config.load()
-    gc.collect()
-    gc.freeze()  # a full collection comes once in thousands of requests: it shall not be in one count and not the other
+    settle()
     for case in cases:
         for requests in (warm, warm + count):
             process = os.fork()
