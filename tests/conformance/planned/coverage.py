@@ -8,19 +8,19 @@ planned, with the reason.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connexion import AsyncApp
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
 from funcatron.http import PlannedApp
-from funcatron.http.door import Door
 from funcatron.http.plan.front import PlanMiddleware
 from funcatron.http.plan.refusal import Refusal
+from funcatron.http.stack import build_stack
 from funcatron.testing import application
 from tests.conformance.planned.api import Api
 from tests.conformance.planned.handlers import every
@@ -29,6 +29,7 @@ from tests.integration.oas_examples import REFUSED, VERSION, documents, fetch
 
 __all__ = ["PAGE", "Coverage", "covered", "of_planned_app", "of_the_door", "page"]
 
+_PARAMETER = re.compile(r"\{[^}]*\}")
 PAGE = Path(__file__).parents[3] / "docs" / "planned-examples.md"
 
 
@@ -58,7 +59,7 @@ class Everything(Resolver):  # type: ignore[misc]
         return Resolution(every, operation.operation_id or f"{operation.method} {operation.path}")
 
 
-def covered(package: Path, plans_of: Callable[[dict[str, Any]], PlanMiddleware]) -> Coverage:
+def covered(package: Path, refusals_of: Callable[[dict[str, Any]], list[Refusal]]) -> Coverage:
     """Return how many operations of the valid OpenAPI 2.0 and 3.0 documents are planned by what serves them.
 
     The package has each document as JSON and as YAML; here it is the JSON.
@@ -69,7 +70,7 @@ def covered(package: Path, plans_of: Callable[[dict[str, Any]], PlanMiddleware])
             document = prepared(package / name)
             operations = Api(name, document).operations
             try:
-                refused = plans_of(document).refusals()
+                refused = refusals_of(document)
             except (RecursionError, ValueError) as error:
                 reason = f"connexion does not serve the document: {type(error).__name__}"
                 refused = [Refusal(one.method.upper(), one.path, reason) for one in operations]
@@ -78,22 +79,27 @@ def covered(package: Path, plans_of: Callable[[dict[str, Any]], PlanMiddleware])
     return found
 
 
-def of_planned_app(document: dict[str, Any]) -> PlanMiddleware:
-    """Return the plans of a PlannedApp that serves a document."""
+def of_planned_app(document: dict[str, Any]) -> list[Refusal]:
+    """Return which operations of a document have no plan in a PlannedApp that serves it."""
     app = PlannedApp("coverage")
     app.add_api(document, resolver=Everything())
-    return _plans(app)
-
-
-def of_the_door(document: dict[str, Any]) -> PlanMiddleware:
-    """Return the plans of funcatron's door for a document."""
-    return _plans(Door(application(document, handlers=lambda name: every, cache=False))._app)
-
-
-def _plans(app: AsyncApp) -> PlanMiddleware:
     _, stack = app.middleware._build_middleware_stack()
     (front,) = (one for one in stack if isinstance(one, PlanMiddleware))
-    return front
+    return front.refusals()
+
+
+def of_the_door(document: dict[str, Any]) -> list[Refusal]:
+    """Return which operations of a document are found by no request's path in funcatron's door."""
+    funcatron = application(document, handlers=lambda name: every, cache=False)
+    served = build_stack(funcatron, None).routes()
+    assert served is not None
+    routes, _ = served
+    return [
+        Refusal(operation.method.upper(), operation.path, "no request finds it")
+        for operation in (function.operation for function in funcatron.registry)
+        if (found := routes.find(operation.method.upper(), _PARAMETER.sub("1", operation.route or ""))) is None
+        or found[0].compiled() is None
+    ]
 
 
 def page(app: Coverage, door: Coverage) -> str:
