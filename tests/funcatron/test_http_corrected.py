@@ -1,4 +1,4 @@
-"""Where connexion is plainly wrong the door is right: types of headers, chunks, readOnly, UTF-8, formats, generators."""
+"""Where connexion is plainly wrong the door is right: typed headers, chunks, readOnly, UTF-8, formats, generators."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def fill(content: Content, data: bytes) -> dict[str, Any] | None:
 
 
 def json_body(schema: dict[str, Any], *, nullable: bool = False) -> Json:
-    return Json(acceptor(schema, REQUESTS), nullable, "body", JsonValidation(schema, nullable=nullable))
+    return Json(acceptor(schema, REQUESTS), nullable, "body", JsonValidation(schema, REQUESTS, nullable=nullable))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"NaN", b"\xff", b'"\\ud800"', b"[" * 100_000, b"1e999"])

@@ -12,6 +12,7 @@ from connexion.operations import AbstractOperation, Swagger2Operation
 
 from funcatron.calls import Calls
 from funcatron.http.plan.contents import Contents
+from funcatron.http.plan.corrections import VALIDATORS
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
 from funcatron.http.plan.headers import header_parameters
@@ -22,8 +23,9 @@ from funcatron.http.plan.query import query_parameters
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.response import Responses
 from funcatron.http.plan.returned import Returned
+from funcatron.http.plan.schema import CORRECTED, STOCK, Dialects
 from funcatron.http.plan.security import api_keys_in_query, verification
-from funcatron.http.plan.validation import ParameterValidation
+from funcatron.http.plan.validation import CorrectedParameterValidation, ParameterValidation
 
 __all__ = ["Options", "compile_plan", "plan_operation"]
 
@@ -39,6 +41,7 @@ class Options:
     validators: bool = False
     security_map: Mapping[str, Any] | None = None
     calls: Calls | None = None
+    dialects: Dialects = STOCK
 
     @property
     def sanitize(self) -> Callable[[str], str]:
@@ -58,12 +61,14 @@ def plan_operation(
 
     ``calls`` has the threads for handlers that are not async, None for starlette's.
     """
+    validators = settings.get("validator_map")
     options = Options(
         jsonifier=settings.get("jsonifier") or Jsonifier(),
         pythonic_params=bool(settings.get("pythonic_params")),
         strict_validation=bool(settings.get("strict_validation")),
         validate_responses=bool(settings.get("validate_responses")),
-        validators=bool(settings.get("validator_map")),
+        validators=bool(validators) and validators is not VALIDATORS,
+        dialects=CORRECTED if validators is VALIDATORS else STOCK,
         security_map=settings.get("security_map"),
         calls=calls,
     )
@@ -77,7 +82,7 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
     if operation.method.upper() == "TRACE":
         raise Refused("the method TRACE")
     handler = Handler(operation.function, options.calls)
-    declared = Declared(operation, options.sanitize)
+    declared = Declared(operation, options.sanitize, options.dialects)
     names = handler.names
     argument = declared.argument(operation.body_name("application/json")) if operation.request_body else None
     argument = argument if names and argument in names else None
@@ -89,7 +94,7 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
         base_path=base_path,
         path=path,
         stages=_stages(path, declared, names, options, argument),
-        parameters=ParameterValidation(operation, strict=options.strict_validation),
+        parameters=_validation(options)(operation, strict=options.strict_validation),
         contents=_contents(operation, names, options, argument) if operation.request_body else None,
         verify=verification(operation, options.security_map),
         handler=handler,
@@ -119,7 +124,12 @@ def _stages(
 
 def _contents(operation: AbstractOperation, names: Names, options: Options, argument: str | None) -> Contents:
     strict = options.strict_validation
-    return Contents(operation, names, options.sanitize, argument=argument, strict=strict)
+    requests = options.dialects.requests
+    return Contents(operation, names, options.sanitize, argument=argument, strict=strict, dialect=requests)
+
+
+def _validation(options: Options) -> type[ParameterValidation]:
+    return CorrectedParameterValidation if options.dialects.corrected else ParameterValidation
 
 
 def _defaults(

@@ -13,7 +13,7 @@ from funcatron.http.plan.forms import Form
 from funcatron.http.plan.handler import Names
 from funcatron.http.plan.media import read_head
 from funcatron.http.plan.refusal import Refused
-from funcatron.http.plan.schema import REQUESTS, acceptor
+from funcatron.http.plan.schema import REQUESTS, Dialect, acceptor
 from funcatron.http.plan.validation import JsonValidation
 
 __all__ = ["Contents"]
@@ -33,15 +33,16 @@ class Contents:
         *,
         argument: str | None,
         strict: bool,
+        dialect: Dialect = REQUESTS,
     ) -> None:
         usual: dict[str, Content] = {}
         for essence in operation.consumes:
             if "*" in essence or essence != essence.lower() or ";" in essence or essence.count("/") != 1:
                 continue
             if essence in FORM_CONTENT_TYPES:
-                usual[essence] = Form.of(operation, essence, names, sanitize, strict=strict)
+                usual[essence] = Form.of(operation, essence, names, sanitize, strict=strict, dialect=dialect)
             else:
-                usual[essence] = _content(operation, essence, argument)
+                usual[essence] = _content(operation, essence, argument, dialect)
         if not usual:
             raise Refused(f"a body of type {', '.join(operation.consumes) or 'none'}")
         self._multipart = usual.get(_MULTIPART)
@@ -58,11 +59,11 @@ class Contents:
         return content
 
 
-def _content(operation: AbstractOperation, essence: str, argument: str | None) -> Content:
+def _content(operation: AbstractOperation, essence: str, argument: str | None, dialect: Dialect) -> Content:
     decoded = essence.startswith("application/") and (essence == "application/json" or essence.endswith("+json"))
     if decoded:
         schema, nullable = operation.body_schema(essence), bool(is_nullable(operation.body_definition(essence)))
-        return Json(acceptor(schema, REQUESTS), nullable, argument, JsonValidation(schema, nullable=nullable))
+        return Json(acceptor(schema, dialect), nullable, argument, JsonValidation(schema, dialect, nullable=nullable))
     if essence.endswith("json"):
         raise Refused(f"a body of type {essence}, which connexion checks as JSON and hands over as bytes")
     return Raw(argument)

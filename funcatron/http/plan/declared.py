@@ -11,6 +11,7 @@ from connexion.uri_parsing import OpenAPIURIParser, Swagger2URIParser
 from connexion.utils import is_nullable
 
 from funcatron.http.plan.refusal import Refused
+from funcatron.http.plan.schema import STOCK, Dialects
 from funcatron.http.plan.styles import Splitting, openapi_splitting, swagger_splitting
 
 __all__ = ["Declared", "Parameter"]
@@ -34,11 +35,14 @@ class Parameter:
 class Declared:
     """An operation's parameters, each once, and the names of the arguments that they become.
 
-    ``sanitize`` is connexion's, with or without ``pythonic_params``.
+    ``sanitize`` is connexion's, with or without ``pythonic_params``; ``dialects`` are how values are judged.
     """
 
-    def __init__(self, operation: AbstractOperation, sanitize: Callable[[str], str]) -> None:
+    def __init__(
+        self, operation: AbstractOperation, sanitize: Callable[[str], str], dialects: Dialects = STOCK
+    ) -> None:
         self.operation = operation
+        self.dialects = dialects
         self._sanitize = sanitize
         self._parameters = _once(operation.parameters)
         self._refuse_foreign_parser()
@@ -65,9 +69,11 @@ class Declared:
         """Return how an array is written; raises Refused."""
         parser = self.operation.uri_parser_class
         if parser is OpenAPIURIParser:
-            return openapi_splitting(parameter.definition, parameter.schema, parameter.location)
+            return openapi_splitting(
+                parameter.definition, parameter.schema, parameter.location, self.dialects.parameters
+            )
         if parser is Swagger2URIParser:
-            return swagger_splitting(parameter.definition)
+            return swagger_splitting(parameter.definition, self.dialects.parameters)
         raise Refused(f"the URI parser {parser.__name__}")
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import Message, Scope
 
 from funcatron.http.plan.handler import Names
-from funcatron.http.plan.schema import REQUESTS, Accepts, acceptor
+from funcatron.http.plan.schema import Accepts, Dialect, acceptor
 
 __all__ = ["Form"]
 
@@ -44,11 +44,12 @@ class Form:
         sanitize: Callable[[str], str],
         *,
         strict: bool,
+        dialect: Dialect,
     ) -> Form:
         """Return the forms of an operation."""
         schema = operation.body_schema(media_type)
         parser = operation.uri_parser_class(operation.parameters, operation.body_definition())
-        return cls(operation, media_type, schema, acceptor(schema, REQUESTS), parser, names, sanitize, strict)
+        return cls(operation, media_type, schema, acceptor(schema, dialect), parser, names, sanitize, strict)
 
     async def fill(self, content: bytes, scope: Scope, arguments: dict[str, Any]) -> bool:
         """See Content. How lines before the first boundary are read depends on the chunks that they come in."""

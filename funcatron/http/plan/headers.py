@@ -11,7 +11,8 @@ from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from funcatron.http.plan.declared import Declared, Parameter
-from funcatron.http.plan.schema import PARAMETERS, Accepts, acceptor
+from funcatron.http.plan.scalars import Cast, cast_of
+from funcatron.http.plan.schema import Accepts, Dialects, acceptor
 
 __all__ = ["Headers", "header_parameters"]
 
@@ -26,12 +27,15 @@ class Text:
     required: bool
     nullable: bool
     accepts: Accepts
+    cast: Cast | None
 
     def judge(self, text: str | None) -> bool:
         """Whether connexion accepts it; None if it is not there."""
         if self.nullable and is_null(text):
             return True
-        return not self.required if text is None else self.accepts(text)
+        if text is None:
+            return not self.required
+        return self.accepts(text if self.cast is None else self.cast(text))
 
 
 class Headers:
@@ -65,10 +69,13 @@ class Headers:
 def header_parameters(declared: Declared) -> Headers:
     """Compile an operation's headers and cookies."""
     return Headers(
-        [_text(parameter) for parameter in declared.of("header")],
-        [_text(parameter) for parameter in declared.of("cookie")],
+        [_text(parameter, declared.dialects) for parameter in declared.of("header")],
+        [_text(parameter, declared.dialects) for parameter in declared.of("cookie")],
     )
 
 
-def _text(parameter: Parameter) -> Text:
-    return Text(parameter.name, parameter.required, parameter.nullable, acceptor(parameter.schema, PARAMETERS))
+def _text(parameter: Parameter, dialects: Dialects) -> Text:
+    accepts = acceptor(parameter.schema, dialects.parameters)
+    typed = dialects.corrected and parameter.schema["type"] in ("integer", "number", "boolean")
+    cast = cast_of(parameter.schema) if typed else None
+    return Text(parameter.name, parameter.required, parameter.nullable, accepts, cast)

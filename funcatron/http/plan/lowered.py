@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
 from jsonschema import Draft4Validator
 
+from funcatron.http.plan.formats import FORMATS
 from funcatron.http.plan.patterns import is_narrower
 from funcatron.spec import patterns
 
-__all__ = ["KEYWORDS", "Lowering", "Unprovable"]
+__all__ = ["KEYWORDS", "Lowering", "Unprovable", "is_read_only"]
 
 _FORMAT = "x-python-format"
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_STOCK_FORMATS = frozenset(Draft4Validator.FORMAT_CHECKER.checkers)
 _NOTHING: dict[str, Any] = {"not": {}}
 
 
@@ -35,7 +37,7 @@ class _PythonFormat:
         self._name = value
 
     def validate(self, instance: Any) -> None:
-        if isinstance(instance, str) and not Draft4Validator.FORMAT_CHECKER.conforms(instance, self._name):
+        if isinstance(instance, str) and not FORMATS.conforms(instance, self._name):
             raise ValueError(self._name)
 
 
@@ -43,10 +45,23 @@ KEYWORDS: dict[str, Any] = {**patterns.KEYWORDS, _FORMAT: _PythonFormat}
 """Keywords of lowered schemas whose checks are Python's."""
 
 
-class Lowering:
-    """Lowers one schema. ``write_only`` is how connexion treats responses: no property that has the keyword."""
+def is_read_only(schema: Mapping[str, Any], name: Any) -> bool:
+    """Whether a schema says of a property that it is for responses."""
+    declared = (schema.get("properties") or {}).get(name)
+    return isinstance(declared, Mapping) and declared.get("readOnly") is True
 
-    def __init__(self, *, nullable: bool, write_only: bool) -> None:
+
+class Lowering:
+    """Lowers one schema. ``write_only`` is how connexion treats responses: no property that has the keyword.
+
+    ``read_only`` is how it should treat requests: such properties are not demanded. ``formats`` are those to check.
+    """
+
+    def __init__(
+        self, *, nullable: bool, write_only: bool, read_only: bool = False, formats: Container[str] = _STOCK_FORMATS
+    ) -> None:
+        self._read_only = read_only
+        self._formats = formats
         self._nullable = nullable
         self._write_only = write_only
         self._seen: Counter[int] = Counter()
@@ -92,7 +107,9 @@ class Lowering:
                 lowered[key] = below(partial(self._one, exact=exact or key in _EXACT), schema[key])
         if self._nullable and (schema.get("x-nullable") is True or schema.get("nullable")):
             _allow_null(lowered)
-        checks = [*_pattern(schema, exact=exact), *_format(schema)]
+        if self._read_only and "required" in lowered:
+            lowered["required"] = [name for name in lowered["required"] if not is_read_only(schema, name)]
+        checks = [*_pattern(schema, exact=exact), *_format(schema, self._formats)]
         self.asks_python |= any(not check.keys().isdisjoint(KEYWORDS) for check in checks)
         if len(checks) == 1:
             return {**lowered, **checks[0]}
@@ -228,8 +245,8 @@ def _pattern(schema: Mapping[str, Any], *, exact: bool) -> Iterator[dict[str, An
     yield {"pattern": pattern} if narrower else {patterns.PYTHON_PATTERN: pattern}
 
 
-def _format(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _format(schema: Mapping[str, Any], formats: Container[str]) -> Iterator[dict[str, Any]]:
     """Formats that connexion does not check are left out; an e-mail address is what has an @ in it."""
     name = schema.get("format")
-    if isinstance(name, str) and name in Draft4Validator.FORMAT_CHECKER.checkers:
+    if isinstance(name, str) and name in formats:
         yield {"pattern": "@"} if name in ("email", "idn-email") else {_FORMAT: name}

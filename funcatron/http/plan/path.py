@@ -95,8 +95,12 @@ def _reader(declared: Declared, name: str, convert: type[int] | type[float] | No
     if parameter.name != name:
         if schema.get("type") == "boolean" or schema.get("type") == "array" or parameter.nullable:
             raise Refused(f"the path parameter {parameter.name} is of a type that connexion never accepts")
-        return PathReader(name, argument, convert, None, None, check(schema), nullable=False)
+        return PathReader(
+            name, argument, convert, None, None, check(schema, declared.dialects.parameters), nullable=False
+        )
     if schema.get("type") == "array":
         split = declared.splitting(parameter)
         return PathReader(name, argument, convert, None, split, split.accepts, nullable=False)
-    return PathReader(name, argument, convert, cast_of(schema), None, check(schema), parameter.nullable)
+    return PathReader(
+        name, argument, convert, cast_of(schema), None, check(schema, declared.dialects.parameters), parameter.nullable
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from connexion import AsyncApp
 from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
+from connexion.resolver import Resolver
 from starlette.types import Receive, Scope, Send
 
 from funcatron.calls import ThreadCalls
@@ -24,12 +25,22 @@ class PlannedApp(AsyncApp):  # type: ignore[misc]
     """A ``connexion.AsyncApp`` that compiles each operation once and serves it without the rest of connexion's stack.
 
     It has AsyncApp's arguments and methods, and answers as AsyncApp does; what it cannot plan AsyncApp serves. With
-    ``planned=False`` it is an AsyncApp. Handlers that are not async run in so many ``threads`` of its own, in a
-    third of the time that starlette's take to begin and end a call; with None they run in starlette's.
+    ``planned=False`` it is an AsyncApp. With ``corrected=True`` it is right where connexion is plainly wrong, planned
+    or not. Handlers that are not async run in so many ``threads`` of its own, in a third of the time that starlette's
+    take to begin and end a call; with None they run in starlette's.
     """
 
-    def __init__(self, import_name: str, *, planned: bool = True, threads: int | None = 40, **options: Any) -> None:
-        super().__init__(import_name, **options)
+    def __init__(
+        self,
+        import_name: str,
+        *,
+        planned: bool = True,
+        corrected: bool = False,
+        threads: int | None = 40,
+        **options: Any,
+    ) -> None:
+        super().__init__(import_name, **(_corrected(options) if corrected else options))
+        self._corrected = corrected
         self._calls = None if threads is None else ThreadCalls(threads, waiting=sys.maxsize)
         lacking = missing() if planned else []
         if lacking:
@@ -45,6 +56,18 @@ class PlannedApp(AsyncApp):  # type: ignore[misc]
         else:
             scope["app"] = middleware
             await middleware.app(scope, receive, send)
+
+    def add_api(self, specification: Any, *, resolver: Any = None, **options: Any) -> None:
+        """Add an API, as AsyncApp does."""
+        if not self._corrected:
+            super().add_api(specification, resolver=resolver, **options)
+            return
+        from funcatron.http.plan.corrections import CorrectedResolver, show_as_written
+
+        given = resolver or self.middleware.options.resolver
+        resolver = given if isinstance(given, Resolver) else Resolver(given) if given else Resolver()
+        super().add_api(specification, resolver=CorrectedResolver(resolver), **options)
+        show_as_written(self.middleware.apis[-1].specification)
 
     def add_middleware(
         self,
@@ -86,3 +109,10 @@ class PlannedApp(AsyncApp):  # type: ignore[misc]
         """Whether nobody added a URL rule, or a route to the router itself."""
         served = self._middleware_app
         return len(served.router.routes) == sum(len(apis) for apis in served.apis.values())
+
+
+def _corrected(options: dict[str, Any]) -> dict[str, Any]:
+    """A ``validator_map`` of the application's own is left as it is."""
+    from funcatron.http.plan.corrections import VALIDATORS
+
+    return {**options, "validator_map": options.get("validator_map") or VALIDATORS}

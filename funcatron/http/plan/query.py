@@ -21,7 +21,7 @@ from starlette.types import Scope
 from funcatron.http.plan.declared import Declared, Parameter
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.scalars import Cast, cast_of, check
-from funcatron.http.plan.schema import PARAMETERS, Accepts, acceptor
+from funcatron.http.plan.schema import Accepts, acceptor
 from funcatron.http.plan.styles import Splitting
 
 __all__ = ["Query", "query_parameters"]
@@ -202,7 +202,9 @@ def _reader(declared: Declared, parameter: Parameter, wanted: Container[str]) ->
         split = declared.splitting(parameter)
         return Array(parameter.name, argument, split.accepts, split)
     cast = cast_of(parameter.schema)
-    return Scalar(parameter.name, argument, check(parameter.schema), cast, parameter.nullable)
+    return Scalar(
+        parameter.name, argument, check(parameter.schema, declared.dialects.parameters), cast, parameter.nullable
+    )
 
 
 def _parsed(declared: Declared, parameter: Parameter, wanted: Container[str]) -> Reader:
@@ -211,7 +213,7 @@ def _parsed(declared: Declared, parameter: Parameter, wanted: Container[str]) ->
         cast_of(schema.get("items") or {})
     elif schema["type"] != "object":
         cast_of(schema)
-    return Parsed(parameter.name, _wanted(declared, parameter, wanted), acceptor(schema, PARAMETERS))
+    return Parsed(parameter.name, _wanted(declared, parameter, wanted), acceptor(schema, declared.dialects.parameters))
 
 
 def _wanted(declared: Declared, parameter: Parameter, wanted: Container[str]) -> str | None:

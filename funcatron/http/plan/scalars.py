@@ -9,7 +9,7 @@ from connexion.utils import boolean
 from jsonschema import Draft4Validator
 
 from funcatron.http.plan.refusal import Refused
-from funcatron.http.plan.schema import PARAMETERS, Accepts, acceptor
+from funcatron.http.plan.schema import Accepts, Dialect, acceptor
 
 __all__ = ["Cast", "cast_of", "check"]
 
@@ -29,10 +29,10 @@ def cast_of(schema: Mapping[str, Any]) -> Cast | None:
     return _CASTS[kind]
 
 
-def check(schema: Mapping[str, Any]) -> Accepts | None:
+def check(schema: Mapping[str, Any], dialect: Dialect) -> Accepts | None:
     """Return what accepts the values of a scalar that have its type already, None if all are valid."""
     keywords = schema.keys() & _KEYWORDS
-    if schema.get("format") not in Draft4Validator.FORMAT_CHECKER.checkers:
+    if schema.get("format") not in dialect.formats.checkers:
         keywords -= {"format"}
     if not keywords:
         return None
@@ -40,7 +40,7 @@ def check(schema: Mapping[str, Any]) -> Accepts | None:
         return _length(schema.get("minLength", 0), schema.get("maxLength", _UNBOUNDED))
     if schema["type"] == "integer" and keywords <= {"minimum", "maximum"}:
         return _between(schema.get("minimum", -_UNBOUNDED), schema.get("maximum", _UNBOUNDED))
-    return acceptor(schema, PARAMETERS)
+    return acceptor(schema, dialect)
 
 
 def _length(least: int, most: float) -> Accepts:

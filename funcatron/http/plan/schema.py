@@ -13,11 +13,24 @@ from typing import Any, TypeAlias
 
 import jsonschema_rs
 from connexion.json_schema import Draft4RequestValidator, Draft4ResponseValidator
-from jsonschema import Draft4Validator
+from jsonschema import Draft4Validator, FormatChecker
 
+from funcatron.http.plan.corrections import CorrectedRequestValidator
+from funcatron.http.plan.formats import FORMATS
 from funcatron.http.plan.lowered import KEYWORDS, Lowering, Unprovable
 
-__all__ = ["PARAMETERS", "REQUESTS", "RESPONSES", "Accepts", "Dialect", "acceptor", "compiled"]
+__all__ = [
+    "CORRECTED",
+    "PARAMETERS",
+    "REQUESTS",
+    "RESPONSES",
+    "STOCK",
+    "Accepts",
+    "Dialect",
+    "Dialects",
+    "acceptor",
+    "compiled",
+]
 
 Accepts: TypeAlias = Callable[[Any], bool]
 """Whether a value is valid. It may raise anything where connexion's validator would: then connexion is to be asked."""
@@ -30,6 +43,8 @@ class Dialect:
     validator: Any
     nullable: bool
     write_only: bool
+    read_only: bool = False
+    formats: FormatChecker = Draft4Validator.FORMAT_CHECKER
 
 
 PARAMETERS = Dialect(Draft4Validator, nullable=False, write_only=False)
@@ -37,18 +52,40 @@ REQUESTS = Dialect(Draft4RequestValidator, nullable=True, write_only=False)
 RESPONSES = Dialect(Draft4ResponseValidator, nullable=True, write_only=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialects:
+    """How requests are judged: as connexion does, or ``corrected``; then headers and cookies have types."""
+
+    parameters: Dialect
+    requests: Dialect
+    corrected: bool = False
+
+
+STOCK = Dialects(PARAMETERS, REQUESTS)
+CORRECTED = Dialects(
+    Dialect(Draft4Validator, nullable=False, write_only=False, formats=FORMATS),
+    Dialect(CorrectedRequestValidator, nullable=True, write_only=False, read_only=True, formats=FORMATS),
+    corrected=True,
+)
+
+
 def acceptor(schema: Mapping[str, Any], dialect: Dialect) -> Accepts:
     """Return what tells whether connexion accepts a value; never says Yes where connexion says No."""
     rust = compiled(schema, dialect)
     if rust is not None:
         return rust.is_valid
-    asked: Accepts = dialect.validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER).is_valid
+    asked: Accepts = dialect.validator(schema, format_checker=dialect.formats).is_valid
     return asked
 
 
 def compiled(schema: Mapping[str, Any], dialect: Dialect) -> jsonschema_rs.Draft4Validator | None:
     """Return a validator that fails wherever connexion's does, None where that is not known of any."""
-    lowering = Lowering(nullable=dialect.nullable, write_only=dialect.write_only)
+    lowering = Lowering(
+        nullable=dialect.nullable,
+        write_only=dialect.write_only,
+        read_only=dialect.read_only,
+        formats=dialect.formats.checkers,
+    )
     try:
         lowered = lowering.lower(schema)
         keywords = KEYWORDS if lowering.asks_python else None  # to have any costs a quarter more, used or not

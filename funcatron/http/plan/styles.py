@@ -8,7 +8,7 @@ from typing import Any
 
 from funcatron.http.plan.refusal import Refused
 from funcatron.http.plan.scalars import Cast, cast_of
-from funcatron.http.plan.schema import PARAMETERS, Accepts, acceptor
+from funcatron.http.plan.schema import Accepts, Dialect, acceptor
 
 __all__ = ["Splitting", "openapi_splitting", "swagger_splitting"]
 
@@ -32,25 +32,29 @@ class Splitting:
         return items if self.cast is None else [_cast(self.cast, item) for item in items]
 
 
-def openapi_splitting(definition: Mapping[str, Any], schema: Mapping[str, Any], location: str) -> Splitting:
+def openapi_splitting(
+    definition: Mapping[str, Any], schema: Mapping[str, Any], location: str, dialect: Dialect
+) -> Splitting:
     """Return how OpenAPI 3 writes an array; raises Refused."""
     style = definition.get("style", _DEFAULT_STYLES[location])
     delimiter = _DELIMITERS.get(style, ",")
     explode = definition.get("explode", style == "form")
-    return _splitting(schema, delimiter if explode else None, delimiter)
+    return _splitting(schema, delimiter if explode else None, delimiter, dialect)
 
 
-def swagger_splitting(definition: Mapping[str, Any]) -> Splitting:
+def swagger_splitting(definition: Mapping[str, Any], dialect: Dialect) -> Splitting:
     """Return how OpenAPI 2.0 writes an array; raises Refused."""
     collection = definition.get("collectionFormat")
-    return _splitting(definition, "," if collection == "multi" else None, "|" if collection == "pipes" else ",")
+    return _splitting(
+        definition, "," if collection == "multi" else None, "|" if collection == "pipes" else ",", dialect
+    )
 
 
-def _splitting(schema: Mapping[str, Any], joined: str | None, delimiter: str) -> Splitting:
+def _splitting(schema: Mapping[str, Any], joined: str | None, delimiter: str, dialect: Dialect) -> Splitting:
     items = schema.get("items")
     if not isinstance(items, Mapping):
         raise Refused("an array that does not say what it holds")
-    return Splitting(joined, delimiter, cast_of(items), acceptor(schema, PARAMETERS))
+    return Splitting(joined, delimiter, cast_of(items), acceptor(schema, dialect))
 
 
 def _cast(cast: Cast, text: str) -> Any:

@@ -18,15 +18,18 @@ from connexion.validators.parameter import ParameterValidator
 from jsonschema import Draft4Validator
 from starlette.types import Scope
 
-from funcatron.http.plan.schema import REQUESTS
+from funcatron.http.plan.corrections import CorrectedParameterValidator
+from funcatron.http.plan.schema import Dialect
 from funcatron.http.plan.security import api_keys_in_query
 from funcatron.http.plan.wording import FirstError, first_error
 
-__all__ = ["JsonValidation", "ParameterValidation"]
+__all__ = ["CorrectedParameterValidation", "JsonValidation", "ParameterValidation"]
 
 
 class ParameterValidation(ParameterValidator):  # type: ignore[misc]
     """connexion's validator of one operation's parameters; its validators of values are made once."""
+
+    formats = Draft4Validator.FORMAT_CHECKER
 
     def __init__(self, operation: AbstractOperation, *, strict: bool) -> None:
         super().__init__(
@@ -56,21 +59,29 @@ class ParameterValidation(ParameterValidator):  # type: ignore[misc]
             return said
         validator = self._values.get(id(param))
         if validator is None:
-            checker = Draft4Validator.FORMAT_CHECKER
-            validator = self._values[id(param)] = Draft4Validator(param.get("schema", param), format_checker=checker)
+            schema = param.get("schema", param)
+            validator = self._values[id(param)] = Draft4Validator(schema, format_checker=self.formats)
         return next((str(error) for error in validator.iter_errors(value)), None)
+
+
+class CorrectedParameterValidation(ParameterValidation, CorrectedParameterValidator):
+    """The same of the corrected validator, whose validators of values are made every time."""
+
+    formats = CorrectedParameterValidator.formats
+    validate_parameter = CorrectedParameterValidator.validate_parameter
 
 
 class JsonValidation:
     """connexion's validation of one operation's JSON bodies, in UTF-8."""
 
-    def __init__(self, schema: Mapping[str, Any], *, nullable: bool) -> None:
+    def __init__(self, schema: Mapping[str, Any], dialect: Dialect, *, nullable: bool) -> None:
         self._schema = schema
+        self._dialect = dialect
         self._nullable = nullable
 
     @cached_property
     def _first_error(self) -> FirstError:
-        return first_error(self._schema, REQUESTS)
+        return first_error(self._schema, self._dialect)
 
     def problem(self, value: Any) -> BadRequestProblem | None:
         """Return what connexion says of a body that is decoded."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import jsonschema_rs
-from jsonschema import Draft4Validator, ValidationError
+from jsonschema import ValidationError
 
 from funcatron.http.plan.schema import Dialect, compiled
 
@@ -29,7 +29,7 @@ _DEEPER = frozenset({
 
 def first_error(schema: Mapping[str, Any], dialect: Dialect) -> FirstError:
     """Return what finds the first error of a value."""
-    python = dialect.validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+    python = dialect.validator(schema, format_checker=dialect.formats)
     rust = compiled(schema, dialect)
     below: dict[int, Any] = {}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.planned.api import Api
 from tests.conformance.planned.documents import api
-from tests.conformance.planned.pairs import CONNEXION, DOOR, Pair
+from tests.conformance.planned.pairs import CONNEXION, CORRECTED, DOOR, Pair
 from tests.conformance.planned.real import real_apis
 from tests.integration.oas_examples import Unreachable, fetch
 
@@ -21,9 +21,14 @@ AT_A_TIME = 10
 
 
 def cases(start: int, source: Iterator[Api]) -> Iterator[tuple[Pair, Api, int]]:
-    """Yield pairs, documents and seeds: each document for connexion's pair, one in four for funcatron's door too."""
+    """Yield pairs, documents and seeds.
+
+    Each document is for connexion's pair; of four, one is for funcatron's door, and one for the corrected pair, too.
+    """
     for number, made in enumerate(source, start):
         yield CONNEXION, made, number
+        if number % 4 == 2:
+            yield CORRECTED, made, number
         if number % 4 == 0:
             yield DOOR, made, number
 

@@ -1,4 +1,6 @@
-"""What is compared: connexion's AsyncApp with PlannedApp, and funcatron's own door without plans and with them."""
+"""What is compared: connexion's AsyncApp with PlannedApp, a corrected PlannedApp and funcatron's own door without plans
+and with them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from connexion import AsyncApp
@@ -20,7 +23,7 @@ from tests.conformance.planned.handlers import blocking, every
 from tests.conformance.planned.passing import Passed, past_the_door, past_the_front
 from tests.conformance.planned.serving import serving
 
-__all__ = ["CONNEXION", "DOOR", "Answer", "Pair"]
+__all__ = ["CONNEXION", "CORRECTED", "DOOR", "Answer", "Pair"]
 
 Answer: TypeAlias = tuple[Any, ...]
 """Status, headers, body, what the functions saw, and what was raised through the application."""
@@ -74,6 +77,13 @@ CONNEXION = Pair(
     "connexion",
     lambda api, place: serving(AsyncApp, api, place),
     lambda api, place: serving(PlannedApp, api, place),
+    past_the_front,
+    lambda found: found,
+)
+CORRECTED = Pair(
+    "corrected",
+    lambda api, place: serving(partial(PlannedApp, corrected=True, planned=False), api, place),
+    lambda api, place: serving(partial(PlannedApp, corrected=True), api, place),
     past_the_front,
     lambda found: found,
 )
