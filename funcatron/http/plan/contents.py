@@ -51,7 +51,7 @@ class Contents:
     def of(self, headers: Iterable[tuple[bytes, bytes]]) -> Content | None:
         """Return how the body of a request with these headers is read, None if it is connexion's."""
         content_type, length = read_head(headers)
-        if content_type is None or not length or length < 0:
+        if content_type is None or length is None or length <= 0:
             return None
         content = self._usual.get(content_type)
         if content is None and self._multipart is not None and content_type.startswith(b"multipart/form-data;"):
