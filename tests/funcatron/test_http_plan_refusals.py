@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 from collections.abc import Iterator
 from copy import deepcopy
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from funcatron.http import PlannedApp
 from funcatron.http.plan.schema import REQUESTS
+from funcatron.http.plan.validation import JsonValidation
 from funcatron.http.plan.wording import first_error
 
 NODE: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -76,6 +78,15 @@ def test_what_is_missing_and_what_is_no_object() -> None:
         error = find(value)
         assert error is not None
         assert error.message == message
+
+
+@pytest.mark.parametrize("text", [b"-Infinity", b"NaN", b"1e400"])
+def test_what_is_no_json_is_judged_by_python_alone(text: bytes) -> None:
+    schema = {"not": {"type": "number"}, "type": "integer"}
+    expected = next(Draft4RequestValidator(schema).iter_errors(json.loads(text)))
+    problem = JsonValidation(schema, REQUESTS, nullable=False).problem_of_text(text)
+    assert problem is not None
+    assert problem.detail == expected.message
 
 
 async def took(**given: Any) -> Any:

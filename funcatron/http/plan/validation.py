@@ -83,18 +83,19 @@ class JsonValidation:
     def _first_error(self) -> FirstError:
         return first_error(self._schema, self._dialect)
 
+    @cached_property
+    def _python(self) -> Any:
+        return self._dialect.validator(self._schema, format_checker=self._dialect.formats)
+
     def problem(self, value: Any) -> BadRequestProblem | None:
-        """Return what connexion says of a body that is decoded."""
-        if value is None:
-            return None if self._nullable else BadRequestProblem("Request body must not be empty")
-        try:
-            error = self._first_error(value)
-        except Exception:  # noqa: BLE001 - as above
-            return None
-        return error and BadRequestProblem(detail=f"{error.message}{format_error_with_path(error)}")
+        """Return what connexion says of a body that msgspec decoded: it is JSON, so Rust sees it as Python does."""
+        return self._said(value, self._first_error)
 
     def problem_of_text(self, content: bytes) -> BadRequestProblem | None:
-        """Return what connexion says of a body as it came."""
+        """Return what connexion says of a body as it came.
+
+        Python decodes what is no JSON, too, such as infinity, which Rust takes for null: so Python alone judges it.
+        """
         try:
             text = content.decode()
             value = json.loads(text) if text else None
@@ -102,4 +103,13 @@ class JsonValidation:
             return BadRequestProblem(detail=str(error))
         except (ValueError, RecursionError):
             return None
-        return self.problem(value)
+        return self._said(value, lambda value: next(self._python.iter_errors(value), None))
+
+    def _said(self, value: Any, first: FirstError) -> BadRequestProblem | None:
+        if value is None:
+            return None if self._nullable else BadRequestProblem("Request body must not be empty")
+        try:
+            error = first(value)
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        return error and BadRequestProblem(detail=f"{error.message}{format_error_with_path(error)}")

@@ -28,7 +28,7 @@ _DEEPER = frozenset({
 
 
 def first_error(schema: Mapping[str, Any], dialect: Dialect) -> FirstError:
-    """Return what finds the first error of a value."""
+    """Return what finds the first error of a value, which must be JSON: other numbers are something else to Rust."""
     python = dialect.validator(schema, format_checker=dialect.formats)
     rust = compiled(schema, dialect)
     below: dict[int, Any] = {}
