@@ -12,6 +12,8 @@ import pytest
 from tests.conformance.planned.coverage import PAGE, Coverage, covered, of_planned_app, of_the_door, page
 from tests.integration.oas_examples import Unreachable, fetch
 
+pytestmark = pytest.mark.no_cover  # much work, the same code again and again
+
 
 @pytest.fixture(scope="module")
 def package(required_in_ci: Callable[[str], NoReturn]) -> Path:

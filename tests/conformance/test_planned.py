@@ -19,8 +19,11 @@ from tests.conformance.planned.pairs import CONNEXION
 from tests.conformance.planned.replay import smaller, snippet
 
 pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{what}")
-    for what in ("ResourceWarning", "RuntimeWarning", "pytest.PytestUnraisableExceptionWarning")
+    pytest.mark.no_cover,  # it would take twice as long, and what it covers other tests cover
+    *(
+        pytest.mark.filterwarnings(f"ignore::{what}")
+        for what in ("ResourceWarning", "RuntimeWarning", "pytest.PytestUnraisableExceptionWarning")
+    ),
 ]
 """connexion leaves files open that nobody took, and coroutines that nobody awaited."""
 

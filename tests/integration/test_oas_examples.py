@@ -23,6 +23,8 @@ with warnings.catch_warnings():
     from connexion.resolver import Resolution, Resolver
     from connexion.spec import Specification
 
+pytestmark = pytest.mark.no_cover  # much work, the same code again and again
+
 
 @pytest.fixture(scope="module")
 def package(required_in_ci: Callable[[str], NoReturn]) -> Path:

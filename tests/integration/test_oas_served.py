@@ -17,6 +17,8 @@ from funcatron.testing import application
 from funcatron.testing.doors import HTTPDoor
 from tests.integration.oas_examples import REFUSED, Unreachable, documents, fetch
 
+pytestmark = pytest.mark.no_cover  # much work, the same code again and again
+
 
 @pytest.fixture(scope="module")
 def package(required_in_ci: Callable[[str], NoReturn]) -> Path:
