@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -55,6 +55,22 @@ class _Redirect:
         await RedirectResponse(_root_path(scope) + self._path)(scope, receive, send)
 
 
+def _optional(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document with no credential required, for the whole of it and for each operation."""
+
+    def opened(fields: Mapping[str, Any]) -> dict[str, Any]:
+        security = fields.get("security")
+        return dict(fields) if not security or {} in security else {**fields, "security": [*security, {}]}
+
+    paths = {
+        path: {
+            method: opened(fields) if isinstance(fields, Mapping) else fields for method, fields in path_item.items()
+        }
+        for path, path_item in content.get("paths", {}).items()
+    }
+    return {**opened(content), "paths": paths}
+
+
 def _root_path(scope: Scope) -> str:
     root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
     return root_path.rstrip("/")
@@ -78,7 +94,7 @@ class _Served:
     def _encode(self, root_path: str) -> bytes:
         content = dict(self._document.content)
         if self._open_to_all:
-            content["security"] = [*content.get("security", []), {}]
+            content = _optional(content)
         base_path = root_path + self._document.base_path or "/"
         if self._document.version[0] == 2:
             content.pop("host", None)
