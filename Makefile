@@ -15,7 +15,7 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run gallery test lint format types imports tests bench fuzz chaos wheel-test clean
+.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -56,6 +56,9 @@ bench: $(VENV)/.bench  ## ratios to connexion, FastAPI, Litestar and Celery, mea
 
 fuzz: $(VENV)/.test  ## random documents and requests, planned against unplanned: 200,000 of them (FUZZ="--seed 7")
 	$(BIN)/python -m tests.conformance.planned $(FUZZ)
+
+asyncapi: $(VENV)/.test  ## every document of others as an AsyncAPI document, judged by @asyncapi/parser
+	ASYNCAPI=all $(BIN)/python -m pytest tests/integration/test_asyncapi_parser.py
 
 chaos: $(VENV)/.test  ## SIGKILL for everything, 10,000 executions on each broker: nothing lost, stuck or doubled
 	$(BIN)/python -m tests.integration.chaos $(CHAOS)

@@ -298,6 +298,46 @@ class Receiver(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One form that the messages of a channel may have.
+
+    ``payload`` is the JSON Schema of what the wire carries where the trigger knows it; else the wire carries the data
+    that the function takes: alone, or where ``attributes`` are given as a CloudEvent whose attributes have these
+    schemas.
+    """
+
+    name: str
+    content_type: str
+    payload: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """Where the messages of a trigger come in, as AsyncAPI 3 describes it.
+
+    ``url`` is the broker's, None where this server's HTTP is the way; ``bindings`` are those of the channel and
+    ``operation`` those of receiving from it, by protocol.
+    """
+
+    address: str
+    url: str | None
+    forms: Sequence[Form]
+    bindings: Mapping[str, Any] = field(default_factory=dict)
+    operation: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A trigger whose messages others send: the AsyncAPI document tells them how."""
+
+    def channel(self) -> Channel:
+        """Return where they are sent to, and what they look like; nothing is connected for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What ``funcatron check`` says of a document."""

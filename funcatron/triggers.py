@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from funcatron import plugins
-from funcatron.event import CloudEvent
-from funcatron.ports import Publish, Receiver, Trigger
+from funcatron.event import STRUCTURED, CloudEvent
+from funcatron.ports import Channel, Form, Publish, Receiver, Trigger
 from funcatron.registry import Function, Registry
 from funcatron.settings import Settings
 
@@ -70,11 +71,37 @@ class EventTrigger:
         """See funcatron.ports.Receiver."""
         return [event] if self.matches(event) else []
 
+    def channel(self) -> Channel:
+        """See funcatron.ports.Described."""
+        patterns = {"type": self.type, "source": self.source, "subject": self.subject}
+        attributes = {name: _matching(pattern) for name, pattern in patterns.items() if pattern != "*"}
+        return Channel(
+            address="/events",
+            url=None,
+            forms=[Form(name="event", content_type=STRUCTURED, attributes=attributes)],
+            operation={"http": {"method": "POST"}},
+        )
+
     def start(self, publish: Publish) -> None:
         """Nothing listens: the events door publishes."""
 
     def stop(self) -> None:
         """Nothing to end."""
+
+
+def _matching(pattern: str) -> dict[str, str]:
+    """Return the JSON Schema of what a shell pattern matches."""
+    if not re.search(r"[*?[]", pattern):
+        return {"const": pattern}
+    classes = re.split(r"(\[!?\]?[^]]*\])", pattern)
+    signs = {"*": ".*", "?": "."}
+    parts = [
+        part.replace("\\", r"\\").replace("[!", "[^", 1)
+        if at % 2
+        else "".join(signs.get(sign, re.escape(sign)) for sign in part)
+        for at, part in enumerate(classes)
+    ]
+    return {"pattern": f"^{''.join(parts)}$"}
 
 
 def bound_triggers(registry: Registry, config: Settings) -> list[BoundTrigger]:

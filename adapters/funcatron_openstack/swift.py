@@ -20,9 +20,10 @@ import msgspec
 from funcatron.errors import FuncatronError, Unavailable
 from funcatron.event import CloudEvent
 from funcatron.execution import new_id
-from funcatron.ports import Publish
+from funcatron.ports import Channel, Publish
 from funcatron.settings import Settings
 from funcatron_openstack.bus import Subscription
+from funcatron_openstack.channel import notified, posted
 from funcatron_openstack.container import Container, Denied
 from funcatron_openstack.events import Place, stored
 from funcatron_openstack.filter import ObjectFilter
@@ -98,6 +99,13 @@ class SwiftTrigger:
             if any(texts):
                 parts.append(f"{word} {', '.join(texts)}")
         return " ".join(parts)
+
+    def channel(self) -> Channel:
+        """See funcatron.ports.Described."""
+        if self._notifications is None:
+            return posted(self.describe())
+        exchange, key = self._settings.get("exchange", EXCHANGE), self._settings.get("routing_key", ROUTING_KEY)
+        return notified(self._notifications, str(exchange), str(key), self.describe())
 
     def receive(self, event: CloudEvent) -> Sequence[CloudEvent]:
         """See funcatron.ports.Receiver: what Ceph and Aodh post. Nothing is kept of it until the look finds it, too."""

@@ -18,7 +18,7 @@ from funcatron.execution import Execution, rfc3339
 from funcatron.http.access import CallerCheck, is_nobodys
 from funcatron.http.call import Call
 from funcatron.http.events import read_events
-from funcatron.http.later import accepted, show
+from funcatron.http.later import CONTROL, accepted, show
 from funcatron.http.metrics import CONTENT_TYPE, Metrics
 from funcatron.http.prefer import MAX_WAIT
 from funcatron.http.projects import reach_of
@@ -178,6 +178,10 @@ class ControlHandlers:
             described.setdefault(bound.function.name, []).append(line)
         return {"functions": [_describe(f, described.get(f.name, [])) for f in self._funcatron.registry]}
 
+    async def get_asyncapi(self, context_: Any) -> Any:
+        """What functions take by messages and events."""
+        return await self._ask(_described, self._funcatron, _call(context_).root_path + CONTROL)
+
     async def publish_events(self, context_: Any, body: Any = None) -> Any:
         """Give each event to the functions that want it."""
         call = _call(context_)
@@ -253,6 +257,12 @@ def _rendered(metrics: Metrics) -> bytes:
     from funcatron.http.exposition import render
 
     return render(metrics)
+
+
+def _described(funcatron: Funcatron, control: str) -> dict[str, Any]:
+    from funcatron.asyncapi import describe  # most processes are never asked
+
+    return describe(funcatron.registry, funcatron.triggers, funcatron.settings, control=control)
 
 
 def _unknown(execution_id: str) -> Problem:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from funcatron.spec.patterns import BYTE, PYTHON_PATTERN, UUID, is_ecma
 
-__all__ = ["FORMATS", "NEVER", "STAND_INS", "Direction", "Resolve", "lower"]
+__all__ = ["FORMATS", "NEVER", "STAND_INS", "Direction", "Resolve", "among", "lower"]
 
 Direction: TypeAlias = Literal["request", "response"]
 Resolve: TypeAlias = Callable[[str], Any]
@@ -120,7 +120,7 @@ class _Lowering:
             lowered["type"] = kinds[0] if len(kinds) == 1 else kinds
         if isinstance(schema.get("enum"), list):
             options = [*schema["enum"], *([None] if nullable else [])]
-            lowered["enum"] = [one for at, one in enumerate(options) if not _among(one, options[:at])]
+            lowered["enum"] = [one for at, one in enumerate(options) if not among(one, options[:at])]
 
     def _string(self, schema: Mapping[str, Any], lowered: dict[str, Any]) -> None:
         pattern, form = schema.get("pattern"), schema.get("format")
@@ -162,6 +162,6 @@ class _Lowering:
             lowered["not"] = self.schema(schema["not"], frozenset())
 
 
-def _among(value: Any, options: list[Any]) -> bool:
+def among(value: Any, options: list[Any]) -> bool:
     """Whether an equal option is there; unlike ``in`` it tells true from 1, as JSON does."""
     return any(option == value and isinstance(option, bool) == isinstance(value, bool) for option in options)

@@ -10,7 +10,8 @@ from typing import NoReturn
 import pytest
 
 from tests.conformance.planned.coverage import PAGE, Coverage, covered, of_planned_app, of_the_door, page
-from tests.integration.oas_examples import Unreachable, fetch
+from tests.integration.npm import Unreachable
+from tests.integration.oas_examples import fetch
 
 pytestmark = pytest.mark.no_cover  # much work, the same code again and again
 

@@ -22,7 +22,7 @@ from typing import Any
 from funcatron.errors import SpecError
 from funcatron.schemas import compile_schema
 from funcatron.spec.document import load
-from tests.integration.oas_examples import Unreachable
+from tests.integration.npm import Unreachable
 
 VERSION = "4.26.0"
 PAGE = Path(__file__).parents[2] / "docs" / "json-schema.md"

@@ -6,16 +6,13 @@ The package is fetched by ``npm pack`` once and kept in the user's cache folder.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from funcatron.errors import SpecError
 from funcatron.spec.document import load
+from tests.integration.npm import packed
 
 VERSION = "8.2.2"
 PACKAGE = f"@readme/oas-examples@{VERSION}"
@@ -101,36 +98,9 @@ REFUSED: Mapping[str, Refusal] = {
 """Every document of the package that is not served, by its path in it."""
 
 
-class Unreachable(Exception):
-    """The package cannot be had here."""
-
-
 def fetch() -> Path:
     """Return the package's folder, fetched if it is not in the cache. Raises Unreachable with the reason."""
-    cache = Path.home() / ".cache" / "funcatron-tests"
-    folder = cache / f"oas-examples-{VERSION}"
-    if folder.is_dir():
-        return folder
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unreachable("npm is not installed")
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as work:
-        try:
-            subprocess.run([npm, "pack", PACKAGE], cwd=work, capture_output=True, text=True, check=True, timeout=120)
-        except subprocess.TimeoutExpired:
-            raise Unreachable(f"npm pack {PACKAGE} took too long") from None
-        except subprocess.CalledProcessError as error:
-            raise Unreachable(f"npm pack {PACKAGE} failed: {error.stderr[-500:]}") from None
-        (archive,) = Path(work).glob("*.tgz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(work, filter="data")
-        try:
-            (Path(work) / "package").rename(folder)
-        except OSError:  # another test run was quicker
-            if not folder.is_dir():
-                raise
-    return folder
+    return packed(PACKAGE, f"oas-examples-{VERSION}")
 
 
 def documents(package: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from tests.integration.json_schema_suite import EXPECTED, PAGE, outcomes, page
 from tests.integration.json_schema_suite import fetch as fetch_suite
-from tests.integration.oas_examples import Unreachable
+from tests.integration.npm import Unreachable
 
 
 def test_the_suite_passes_but_for_what_is_named(required_in_ci: Callable[[str], NoReturn]) -> None:

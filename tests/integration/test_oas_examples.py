@@ -14,7 +14,8 @@ from funcatron.schemas import compile_schema
 from funcatron.spec.document import Document, load
 from funcatron.spec.json_schema import Direction
 from funcatron.spec.lowering import lower_for_connexion
-from tests.integration.oas_examples import PAGE, REFUSED, Unreachable, documents, fetch, page
+from tests.integration.npm import Unreachable
+from tests.integration.oas_examples import PAGE, REFUSED, documents, fetch, page
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what connexion's own imports warn about

@@ -15,7 +15,8 @@ from funcatron.cli.sample import sample
 from funcatron.registry import Function
 from funcatron.testing import application
 from funcatron.testing.doors import HTTPDoor
-from tests.integration.oas_examples import REFUSED, Unreachable, documents, fetch
+from tests.integration.npm import Unreachable
+from tests.integration.oas_examples import REFUSED, documents, fetch
 
 pytestmark = pytest.mark.no_cover  # much work, the same code again and again
 

@@ -22,7 +22,8 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
 from funcatron.errors import Problem, Unavailable
-from funcatron.ports import Publish
+from funcatron.event import STRUCTURED
+from funcatron.ports import Channel, Form, Publish
 from funcatron.settings import Settings
 from funcatron_celery.broker import connect
 from funcatron_celery.dead import DeadLetters
@@ -78,6 +79,24 @@ class QueueTrigger:
         """See funcatron.ports.Trigger."""
         bound = f" bound to {self._exchange} ({self._exchange_type}) with {self._routing_key}" if self._exchange else ""
         return f"queue {self._name}{bound}"
+
+    def channel(self) -> Channel:
+        """See funcatron.ports.Described."""
+        lasts = {"durable": self._durable, "autoDelete": False}
+        amqp: dict[str, Any] = {"is": "queue", "queue": {"name": self._name, "exclusive": False, **lasts}}
+        if self._exchange is not None:
+            amqp = {"is": "routingKey", "exchange": {"name": self._exchange, "type": self._exchange_type, **lasts}}
+        return Channel(
+            address=self._routing_key if self._exchange is not None else self._name,
+            url=self._url,
+            forms=[
+                Form(name="data", content_type="application/json"),
+                Form(name="event", content_type=STRUCTURED, attributes={}),
+            ],
+            bindings={"amqp": amqp} if is_amqp(self._url) else {},
+            operation={"amqp": {"ack": True}} if is_amqp(self._url) else {},
+            description=f"Taken from the queue {self._name}",
+        )
 
     def start(self, publish: Publish) -> None:
         """See funcatron.ports.Trigger."""

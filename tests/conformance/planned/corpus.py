@@ -13,7 +13,8 @@ from tests.conformance.planned.api import Api
 from tests.conformance.planned.documents import api
 from tests.conformance.planned.pairs import CONNEXION, CORRECTED, DOOR, Pair
 from tests.conformance.planned.real import real_apis
-from tests.integration.oas_examples import Unreachable, fetch
+from tests.integration.npm import Unreachable
+from tests.integration.oas_examples import fetch
 
 __all__ = ["cases", "drawn_apis", "everything", "random_apis", "their_apis"]
 
