@@ -150,7 +150,7 @@ class Invoker:
         async with AsyncExitStack() as stack:
             services = await self._services.enter(function.binder.services, stack)
             result = await _called(function, invocation, services)
-            if isinstance(result.body, Stream):
+            if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(outer=stack.pop_all())
             return result
         raise _swallowed(function)
@@ -161,7 +161,7 @@ class Invoker:
         async with AsyncExitStack() as stack:
             services = await self._services.enter_async(function.binder.services, stack)
             result = await self._blocking(function, invocation, limit, services)
-            if isinstance(result.body, Stream):
+            if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(outer=stack.pop_all())
             return result
         raise _swallowed(function)
@@ -247,7 +247,7 @@ def _call_blocking(
                 result = msgspec.structs.replace(result, body=read)
             if invocation.deadline is not None and time.monotonic() >= invocation.deadline:
                 raise TimeLimitExceeded
-            if isinstance(result.body, Stream):
+            if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(inner=stack.pop_all())
             return result
     except (StopIteration, GeneratorExit) as error:  # no future can carry these

@@ -1,7 +1,7 @@
 """Replies: from what a handler returns to an encoded, validated Result, the same on every door.
 
 Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
-or async generator (streamed), and, so that a connexion handler runs unchanged, a response object of starlette or
+or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of starlette or
 connexion, and connexion's ``NoContent``.
 """
 
@@ -19,6 +19,7 @@ import msgspec
 from funcatron.binding import find_media, is_json
 from funcatron.codec import decode_json, encode_json
 from funcatron.errors import FuncatronError, Violation
+from funcatron.files import FileStream, media_type_of
 from funcatron.headers import Headers, first, gathered, pairs
 from funcatron.invocation import Result
 from funcatron.schemas import SchemaValidator, compile_schema, plain_json
@@ -112,6 +113,8 @@ class Replies:
         if reply is not None and self._validate:
             self._check(reply, status, content_type, value, body, headers)
         streamed = isinstance(body, Stream)
+        if isinstance(body, FileStream):
+            headers = {**_validators(body, headers), **headers}
         return Result(
             value=None if streamed else value,
             status=status,
@@ -132,8 +135,13 @@ class Replies:
             return b""
         if isinstance(value, BYTES):
             return bytes(value)
-        if type(value) not in _PLAIN and isinstance(value, (AsyncIterable, Iterator)):
-            return Stream(value, event_chunk if content_type.startswith(EVENT_STREAM) else chunk)
+        if type(value) not in _PLAIN:
+            if isinstance(value, Stream):
+                return value
+            if isinstance(value, (AsyncIterable, Iterator)):
+                return Stream(value, event_chunk if content_type.startswith(EVENT_STREAM) else chunk)
+            if isinstance(value, Path) and not is_json(content_type):
+                return FileStream(value)
         try:
             if is_json(content_type):
                 return encode_json(value)
@@ -286,7 +294,7 @@ def _unpack_response(response: Any, status: int | None, more: Headers) -> Unpack
     if body is None:
         body = getattr(response, "body", None)
     if body is None and (path := getattr(response, "path", None)) is not None:
-        body = _File(path)
+        body = FileStream(path)
     if isinstance(body, str):
         body = body.encode()  # it is encoded already, JSON too
     if body == b"" and content_type is None:
@@ -294,19 +302,11 @@ def _unpack_response(response: Any, status: int | None, more: Headers) -> Unpack
     return body, status or _status(response.status_code), headers, content_type, None
 
 
-class _File(Iterator[bytes]):
-    """A file's content in pieces; opened here, so that a file that is not there is an error of the handler's."""
-
-    def __init__(self, path: Any) -> None:
-        self._file = Path(path).open("rb")  # noqa: SIM115 - closed with the stream
-
-    def __next__(self) -> bytes:
-        if piece := self._file.read(65_536):
-            return piece
-        raise StopIteration
-
-    def close(self) -> None:
-        self._file.close()
+def _validators(file: FileStream, headers: Headers) -> dict[str, str]:
+    """Return the validators of a file (RFC 9110, section 8.8), those apart that the handler gave."""
+    given = {name.lower() for name in headers}
+    found = {"ETag": file.etag, "Last-Modified": file.modified}
+    return {name: value for name, value in found.items() if name.lower() not in given}
 
 
 def _content_type(headers: Headers) -> str | None:
@@ -316,6 +316,8 @@ def _content_type(headers: Headers) -> str | None:
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "text/plain"
+    if isinstance(value, Path):
+        return media_type_of(value)
     if isinstance(value, (*BYTES, AsyncIterable, Iterator)):
         return "application/octet-stream"
     return "application/json"

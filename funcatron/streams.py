@@ -59,6 +59,11 @@ class Stream:
     see the exception that ended it, GeneratorExit where it was given up.
     """
 
+    lasting = True
+    """Whether its source needs what was open for the handler."""
+    length: int | None = None
+    """How many bytes it gives, where that is known."""
+
     def __init__(self, source: AsyncIterable[Any] | Iterator[Any], encode: Callable[[Any], bytes]) -> None:
         self._source = source
         self._encode = encode

@@ -1,6 +1,6 @@
 """From a Result to ASGI messages: the one place that writes answers.
 
-Source: RFC 9110 (sections 6.4.1 and 15 on answers without content), RFC 9457 (problem details), ASGI 3.0 (HTTP).
+Source: RFC 9110 (sections 6.4.1 and 15 on answers without content, 14 on ranges), RFC 9457 (problem details), ASGI 3.0 (HTTP).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from funcatron.codec import encode_json
 from funcatron.errors import Problem
+from funcatron.files import FileStream
 from funcatron.headers import pairs
+from funcatron.http.ranges import ranged
+from funcatron.http.request import header_map
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 
@@ -56,9 +59,28 @@ def plain_start(result: Result) -> Message | None:
 async def send_result(result: Result, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a Result as the answer to a request.
 
-    HEAD, 1xx, 204 and 304 go without content; a header that HTTP cannot carry turns the answer into a 500, with the
-    header named in the log.
+    HEAD, 1xx, 204 and 304 go without content; of a file goes what was asked for; a header that HTTP cannot carry turns
+    the answer into a 500, with the header named in the log.
     """
+    body = result.body
+    try:
+        if isinstance(body, FileStream):
+            result = _ranged(result, scope)
+        await _send(result, scope, receive, send)
+    finally:  # so that the handler's own ``finally`` and its services run
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _ranged(result: Result, scope: Scope) -> Result:
+    try:
+        return ranged(result, scope["method"], header_map(scope))
+    except Problem as problem:
+        return problem_result(problem)
+
+
+async def _send(result: Result, scope: Scope, receive: Receive, send: Send) -> None:
     try:
         headers = _headers(result)
     except ValueError as error:
@@ -67,18 +89,10 @@ async def send_result(result: Result, scope: Scope, receive: Receive, send: Send
         headers = _headers(result)
     bare = _is_empty(result) or scope["method"] == "HEAD"
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
-    if isinstance(result.body, bytes):
+    if isinstance(result.body, bytes) or bare:
         await send({"type": "http.response.body", "body": b"" if bare else result.body})
-        return
-    try:
-        if bare:
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await _stream(result.body, scope, receive, send)
-    finally:  # so that the handler's own ``finally`` and its services run
-        close = getattr(result.body, "aclose", None)
-        if close is not None:
-            await close()
+    else:
+        await _stream(result.body, scope, receive, send)
 
 
 @lru_cache(256)
@@ -135,8 +149,9 @@ def _headers(result: Result) -> Headers:
     if not _is_empty(result):
         if result.content_type is not None:
             found.append(_content_type(result.content_type))
-        if isinstance(result.body, bytes):
-            found.append((b"content-length", str(len(result.body)).encode()))
+        length = len(result.body) if isinstance(result.body, bytes) else getattr(result.body, "length", None)
+        if length is not None:
+            found.append((b"content-length", b"%d" % length))
     return found
 
 
