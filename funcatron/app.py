@@ -265,7 +265,8 @@ class Funcatron:
         """Invoke, then keep a record; what was done stays done where the store is out of reach."""
         secrets = {function.binder.arguments.get((p.location, p.name)) for p in function.operation.secrets}
         kept = {name: value for name, value in invocation.arguments.items() if name not in secrets}
-        stored = encode_input(kept, strict=False)  # before: files are closed and bodies changed after
+        keep = partial(encode_input, kept, strict=False)  # before: files are closed and bodies changed after
+        stored = await asyncio.to_thread(keep) if function.operation.body is not None else keep()
         result = await self.invoker.invoke(function, invocation)
         record = record_of_sync_call(function, invocation, stored, result, created)
         try:

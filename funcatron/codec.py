@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import enum
+import hashlib
 import io
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -24,6 +26,8 @@ import orjson
 __all__ = ["Upload", "decode_input", "decode_json", "encode_input", "encode_json"]
 
 DEEPEST = 100
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes of an uploaded file that are read into memory."""
 
 decode_json = msgspec.json.Decoder().decode
 """Decode JSON bytes; integers of any size stay exact. Raises msgspec.DecodeError."""
@@ -39,6 +43,14 @@ class Upload(Protocol):
     @property
     def content_type(self) -> str | None:
         """The media type that the client claims."""
+
+
+class TooLarge(TypeError):
+    """An uploaded file has too many bytes to be kept: ``size``."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"a file of {size} bytes cannot be kept in a record")
 
 
 class StoredUpload:
@@ -182,11 +194,15 @@ def _lone_surrogate(leaf: Any) -> str | None:
 def encode_input(arguments: Mapping[str, Any], *, strict: bool = True) -> dict[str, Any]:
     """Return arguments in the form that a record keeps: JSON values only. Uploads are read from their beginning.
 
-    Raises TypeError naming what a record cannot keep (objects of no known kind, NaN, lone surrogates), and where.
+    Raises TypeError naming what a record cannot keep (objects of no known kind, NaN, lone surrogates), and where;
+    TooLarge for a file that is larger than 16 MiB.
     With ``strict=False`` that is kept as text, for inputs that were refused and are on record to be looked at.
     """
     try:
         return {name: _store(value) for name, value in arguments.items()}
+    except TooLarge:
+        if strict:
+            raise
     except (TypeError, RecursionError) as error:
         if strict:
             raise TypeError(_complaint(arguments, _unstorable, error)) from None
@@ -217,6 +233,8 @@ def _store(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$bytes": base64.b64encode(value).decode()}
     if isinstance(value, Upload):
+        if (size := value.file.seek(0, os.SEEK_END)) > LARGEST_FILE:
+            raise TooLarge(size)
         value.file.seek(0)
         content = value.file.read()
         value.file.seek(0)
@@ -257,6 +275,14 @@ def _anyhow(value: Any, depth: int) -> Any:
 
 
 def _readable(value: Any) -> str:
+    if isinstance(value, Upload):
+        size = value.file.seek(0, os.SEEK_END)
+        value.file.seek(0)
+        digest = hashlib.sha256()
+        while piece := value.file.read(1024 * 1024):
+            digest.update(piece)
+        value.file.seek(0)
+        return f"a file of {size} bytes, SHA-256 {digest.hexdigest()}"
     try:
         return str(value).encode("utf-8", "backslashreplace").decode()
     except RecursionError:

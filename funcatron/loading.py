@@ -1,7 +1,8 @@
 """Typed bodies: JSON that was validated becomes what the handler's annotation says.
 
 A marshmallow Schema (``body: Annotated[Order, OrderSchema]``, or the Schema class itself), a dataclass, a TypedDict or
-a msgspec Struct. ``dict``, ``Any`` and no annotation leave the JSON as it is.
+a msgspec Struct. ``dict``, ``Any`` and no annotation leave the JSON as it is. Bodies that are not JSON may be loaded as
+files or in pieces (``uploads``).
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from funcatron.errors import FuncatronError, Violation
 from funcatron.types import Handler
+from funcatron.uploads import reader_for
 
 __all__ = ["Loader", "loader_for"]
 
+BodyForm: TypeAlias = Literal["value", "file", "arriving"]
 _UNTYPED = frozenset({"dict", "list", "Any", "object"})
 
 
 class Loader:
-    """Loads a body into its type."""
+    """Loads a body into its type. ``form`` is what it loads: the ``value``, a ``file`` with the bytes, or also these as
+    they are ``arriving`` (see funcatron.uploads).
+    """
 
-    def __init__(self, load: Callable[[Any], tuple[Any, list[tuple[str, str]]]]) -> None:
+    def __init__(self, load: Callable[[Any], tuple[Any, list[tuple[str, str]]]], form: BodyForm = "value") -> None:
         self._load = load
+        self.form: BodyForm = form
 
     def load(self, value: Any, at: str) -> tuple[Any, list[Violation]]:
         """Return the loaded value, or what keeps it from being loaded, pointers below ``at``.
@@ -55,6 +61,10 @@ def loader_for(handler: Handler, name: str) -> tuple[Loader | None, str | None]:
         return Loader(_by_marshmallow(schema)), None
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
+    reader = reader_for(annotation)
+    if reader is not None:
+        read, arriving = reader
+        return Loader(read, "arriving" if arriving else "file"), None
     if not _typed(annotation):
         return None, None
     try:

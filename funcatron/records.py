@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from funcatron.codec import encode_input, encode_json
+from funcatron.codec import TooLarge, encode_input, encode_json
 from funcatron.errors import InvalidInput, Problem, Violation
 from funcatron.event import CloudEvent
 from funcatron.execution import Execution, line_of, new_id
@@ -35,6 +35,8 @@ def record_of_call(
     try:
         stored = encode_input(arguments)
         size = len(encode_json([stored, event]))
+    except TooLarge as error:
+        size = error.size
     except TypeError as error:
         raise InvalidInput([Violation("", str(error))]) from None
     if size > limit:

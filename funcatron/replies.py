@@ -1,8 +1,8 @@
 """Replies: from what a handler returns to an encoded, validated Result, the same on every door.
 
 Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
-or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of starlette or
-connexion, and connexion's ``NoContent``.
+or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of
+starlette or connexion, and connexion's ``NoContent``.
 """
 
 from __future__ import annotations

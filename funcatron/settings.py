@@ -12,14 +12,14 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from funcatron.errors import SettingsError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Limits", "Settings", "load_settings"]
 
 PREFIX = "FUNCATRON_"
 ENVIRONMENT = "the environment"
@@ -37,6 +37,13 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
+
+
+class Limits(NamedTuple):
+    """The most bytes of a request body that is kept in memory, and of one that goes to disk or is read as it comes."""
+
+    body: int
+    upload: int
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     queues: tuple[str, ...] = ()  # queues a worker consumes; empty: those of its functions
     max_message: Positive = 262_144  # the largest record of an async call or event
     max_body: Positive = 16 * 1024 * 1024  # the largest HTTP request body kept in memory
+    max_upload: Positive | None = None  # the largest one with files, or that is read as one; default: max_body
     validate_responses: bool = True
     swagger_ui: bool = True
     control_token: str | None = None
@@ -103,6 +111,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.store_url.startswith("sqlite:"):
             return self.store_url
         raise SettingsError("broker is not set, and only a sqlite store can be its own broker: set FUNCATRON_BROKER")
+
+    @property
+    def limits(self) -> Limits:
+        """How large request bodies may be."""
+        return Limits(self.max_body, self.max_upload or self.max_body)
 
     @property
     def cache_folder(self) -> Path | None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from funcatron.binding import Binder, Plan, Slot, argument_name, spellings_of
+from funcatron.binding import Binder, Plan, Slot, argument_name, is_json, spellings_of
 from funcatron.loading import Loader, loader_for
 from funcatron.schemas import compile_schema
 from funcatron.spec.operation import Media, Operation, Parameter
@@ -35,7 +35,7 @@ def bind(operation: Operation, handler: Handler, services: Collection[str]) -> t
     loader: Loader | None = None
     if plan.body_keyword is not None:
         loader, complaint = loader_for(handler, plan.body_keyword)
-        if complaint:
+        if complaint or (complaint := _misread(operation, plan.body_keyword, loader)):
             mistakes.append(complaint)
     if mistakes:
         return None, mistakes
@@ -75,6 +75,24 @@ def _name_arguments(operation: Operation, mistakes: list[str]) -> tuple[tuple[Sl
             )
         )
     return tuple(slots), body_name
+
+
+def _misread(operation: Operation, name: str, loader: Loader | None) -> str | None:
+    """Say why a body cannot be read as bytes, where the annotation asks for that."""
+    if loader is None or loader.form == "value" or operation.body is None:
+        return None
+    parsed = [key for key in operation.body.content if _is_parsed(key)]
+    if not parsed:
+        return None
+    return (
+        f"the handler's argument {name!r} is to be read as a file or in pieces, but {', '.join(parsed)} is parsed: "
+        "describe another media type, such as application/octet-stream"
+    )
+
+
+def _is_parsed(media_type: str) -> bool:
+    """Whether a body of this type is read whole, for what it says: JSON and forms. Ranges are not."""
+    return media_type.lower().startswith(_FORMS) or ("*" not in media_type and is_json(media_type))
 
 
 class _Match:

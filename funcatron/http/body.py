@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from starlette.datastructures import UploadFile
@@ -14,35 +13,30 @@ from funcatron.http.content import UnknownCharset, media_parameter, read_json
 from funcatron.http.forms import MultipartForm, UrlencodedForm
 from funcatron.http.shapes import shape_of
 from funcatron.http.stream import RequestStream
+from funcatron.http.upload import ReadBody, arriving, stored
+from funcatron.loading import BodyForm
+from funcatron.settings import Limits
 from funcatron.spec.document import Document
 from funcatron.spec.operation import Body, Media
 from funcatron.types import MISSING
 
-__all__ = ["BodyReader", "ReadBody"]
+__all__ = ["BodyReader"]
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBody:
-    """What was sent: its value (MISSING where there is none), its media type, and files to be closed."""
-
-    value: Any = MISSING
-    media_type: str | None = None
-    files: list[UploadFile] = field(default_factory=list)
 
 
 _Read: TypeAlias = Callable[[RequestStream, str], Awaitable[tuple[Any, list[UploadFile]]]]
 
 
 class BodyReader:
-    """Reads the body of one operation by its Content-Type."""
+    """Reads the body of one operation by its Content-Type. ``form`` is what its handler wants of bytes (see Loader)."""
 
-    def __init__(self, document: Document, body: Body, limit: int) -> None:
+    def __init__(self, document: Document, body: Body, limits: Limits, form: BodyForm = "value") -> None:
         self._document = document
         self._content = body.content
-        self._limit = limit
+        self._limits = limits
+        self._form = form
         self._readers: dict[tuple[str, str], _Read] = {}
         bare = [_bare(key) for key in body.content]
         self._assumed = bare[0] if len(bare) == 1 and _kind(bare[0]) == "json" else None
@@ -55,8 +49,11 @@ class BodyReader:
         bare, charset = _bare(content_type), media_parameter(content_type, "charset")
         return bare if _kind(bare) == "json" and (charset or "utf-8").lower() == "utf-8" else None
 
-    async def read(self, stream: RequestStream, headers: Mapping[str, str]) -> ReadBody:
-        """Return the body. Raises InvalidInput for what cannot be decoded, Problem 413 and 415."""
+    async def read(self, stream: RequestStream, headers: Mapping[str, str], *, at_once: bool = False) -> ReadBody:
+        """Return the body. Raises InvalidInput for what cannot be decoded, Problem 413 and 415.
+
+        ``at_once``: who wants it as it arrives is called before it is there, once.
+        """
         content_type = headers.get("content-type") or self._assumed
         if headers.get("content-encoding", "identity").lower() != "identity":
             detail = f"the Content-Encoding {headers['content-encoding']!r} is not understood"
@@ -65,6 +62,9 @@ class BodyReader:
         if content_type is None or key is None:
             return await self._refuse(stream, content_type)
         kind = _kind(_bare(content_type))
+        if kind == "bytes" and self._form != "value":
+            stream.pass_on(self._limits.upload)
+            return await (arriving if at_once and self._form == "arriving" else stored)(stream, content_type)
         reader = self._readers.get((key, kind))
         if reader is None:
             reader = self._readers[key, kind] = self._reader(self._content[key], kind)
@@ -96,8 +96,8 @@ class BodyReader:
 
     def _multipart(self, form: MultipartForm) -> _Read:
         async def read(stream: RequestStream, content_type: str) -> tuple[Any, list[UploadFile]]:
-            stream.forget()
-            return await form.read(content_type, stream, self._limit)
+            stream.pass_on(self._limits.upload)
+            return await form.read(content_type, stream, self._limits.body)
 
         return read
 

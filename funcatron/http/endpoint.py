@@ -13,13 +13,14 @@ from funcatron.errors import FuncatronError, InvalidInput, Problem, Violation
 from funcatron.execution import new_id
 from funcatron.failures import refusal
 from funcatron.http.call import Call
-from funcatron.http.prefer import parse_prefer
+from funcatron.http.prefer import Preferences, parse_prefer
 from funcatron.http.request import Decoded, RequestDecoder, header_map
 from funcatron.http.respond import send_result
 from funcatron.http.security import credential_names, principal_of
 from funcatron.invocation import Result
 from funcatron.redact import public_headers
 from funcatron.registry import Function
+from funcatron.settings import Limits
 
 __all__ = ["FunctionEndpoint"]
 
@@ -35,9 +36,9 @@ class FunctionEndpoint:
     parameters that carry credentials, which may not be kept: a client's preference need not be followed (RFC 7240).
     """
 
-    def __init__(self, function: Function, *, max_body: int, now: Answer, later: Answer | None) -> None:
+    def __init__(self, function: Function, *, limits: Limits, now: Answer, later: Answer | None) -> None:
         self.function = function
-        self._max_body = max_body
+        self._limits = limits
         self._credentials = credential_names(function.operation, "header")
         self._now = now
         self._later = None if function.operation.secrets else later
@@ -45,7 +46,7 @@ class FunctionEndpoint:
     @cached_property
     def decoder(self) -> RequestDecoder:
         """What decodes its requests, made at the first one."""
-        return RequestDecoder(self.function, self._max_body)
+        return RequestDecoder(self.function, self._limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -53,21 +54,29 @@ class FunctionEndpoint:
         headers = header_map(scope)
         decoded = Decoded()
         try:
-            decoded = await self.decoder.decode(scope, receive, headers)
+            decoded = await self.decoder.decode(scope, receive, headers, at_once=self._is_at_once(headers))
             result = await self._answer(self._call(call_id, decoded, headers, scope, receive))
         except ClientDisconnect:
             return
         except (Problem, FuncatronError) as error:
             result = refusal(error, call_id, self.function.name)
         try:
-            await send_result(result, scope, receive, send)
+            await send_result(result, scope, decoded.rest or receive, send)
         finally:
             decoded.close()
 
     async def _answer(self, call: Call) -> Result:
-        if self._later is not None and (call.preferences.respond_async or self.function.extension.mode == "async"):
+        if self._later is not None and self._is_later(call.preferences):
             return await self._later(call)
         return await self._now(call)
+
+    def _is_later(self, preferences: Preferences) -> bool:
+        return self.may_be_later and (preferences.respond_async or self.function.extension.mode == "async")
+
+    def _is_at_once(self, headers: Mapping[str, str]) -> bool:
+        """Whether nobody but the handler needs the body: no record, and no fingerprint for an Idempotency-Key."""
+        kept = self.function.extension.record or "idempotency-key" in headers
+        return not kept and not self._is_later(parse_prefer(headers.get("prefer")))
 
     @property
     def may_be_later(self) -> bool:

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from funcatron.binding import is_json
-from funcatron.errors import InvalidInput, Violation
+from funcatron.errors import InvalidInput, Problem, Violation
 from funcatron.http.content import read_json
 from funcatron.http.shapes import Shape
 from funcatron.http.stream import RequestStream
@@ -48,17 +48,15 @@ class MultipartForm:
         self._fields = _Fields(shape, encoding, str)
 
     async def read(
-        self, content_type: str, stream: RequestStream, max_part: int
+        self, content_type: str, stream: RequestStream, max_text: int
     ) -> tuple[dict[str, Any], list[UploadFile]]:
         """Return the fields, files among them, and the files alone, which the caller closes.
 
-        Files spool to disk above 1 MiB; a text field may have ``max_part`` bytes. Raises InvalidInput for what is no
-        form.
+        Files spool to disk above 1 MiB; the text fields together may have ``max_text`` bytes. Raises InvalidInput for
+        what is no form, Problem 413.
         """
         headers = Headers({"content-type": content_type})
-        parser = MultiPartParser(
-            headers, stream.chunks(), max_files=MAX_FIELDS, max_fields=MAX_FIELDS, max_part_size=max_part
-        )
+        parser = _Parser(headers, stream.chunks(), max_files=MAX_FIELDS, max_fields=MAX_FIELDS, max_part_size=max_text)
         try:
             form = await parser.parse()
         except MultiPartException as error:
@@ -71,6 +69,22 @@ class MultipartForm:
             else:
                 texts.setdefault(name, []).append(value)
         return self._fields.read(texts, files), [file for named in files.values() for file in named]
+
+
+class _Parser(MultiPartParser):
+    """starlette's parser, which holds each text field to ``max_part_size``: here it is for all of them together, since
+    they are kept in memory.
+    """
+
+    _texts = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._texts += end - start
+            if self._texts > self.max_part_size:
+                detail = f"the fields that are no files are larger than the limit of {self.max_part_size} bytes"
+                raise Problem(413, detail=detail, limit=self.max_part_size)
+        super().on_part_data(data, start, end)
 
 
 class _Fields:

@@ -22,6 +22,7 @@ from funcatron.http.shapes import shape_of
 from funcatron.http.stream import RequestStream
 from funcatron.http.styles import DECODERS, Pairs, Read, compile_reader, pairs_of
 from funcatron.registry import Function
+from funcatron.settings import Limits
 from funcatron.spec.lowering import route_names
 from funcatron.spec.operation import Parameter
 from funcatron.types import MISSING, Location
@@ -33,13 +34,15 @@ __all__ = ["Decoded", "RequestDecoder", "header_map"]
 class Decoded:
     """What a request says: arguments by name, the body's media type, and what could not be decoded.
 
-    ``files`` are to be closed when the call is over.
+    ``files`` are to be closed when the call is over. ``rest`` is the ASGI ``receive`` of who waits for the client to go
+    away, where the body is read by the handler.
     """
 
     arguments: dict[str, Any] = field(default_factory=dict)
     media_type: str | None = None
     violations: list[Violation] = field(default_factory=list)
     files: list[UploadFile] = field(default_factory=list)
+    rest: Receive | None = None
 
     def close(self) -> None:
         """Release the uploaded files."""
@@ -59,9 +62,9 @@ class _Reader:
 class RequestDecoder:
     """Decodes requests of one function."""
 
-    def __init__(self, function: Function, max_body: int) -> None:
+    def __init__(self, function: Function, limits: Limits) -> None:
         operation, binder = function.operation, function.binder
-        self._limit = max_body
+        self._limit = limits.body
         spans = any(p.location == "path" and p.schema.get("format") == "path" for p in operation.parameters)
         self._path = PathTemplate(operation.route or "/", route_names(operation.path), spans=spans)
         self._readers: dict[Location, list[_Reader]] = {"path": [], "query": [], "header": [], "cookie": []}
@@ -76,7 +79,9 @@ class RequestDecoder:
             if ("path", name) in binder.arguments
         }
         self._body_argument = binder.body_argument
-        self.body = None if operation.body is None else BodyReader(operation.document, operation.body, max_body)
+        form = "value" if binder.loader is None else binder.loader.form
+        body = operation.body
+        self.body = None if body is None else BodyReader(operation.document, body, limits, form)
 
     @property
     def has_whole_segments(self) -> bool:
@@ -93,8 +98,10 @@ class RequestDecoder:
         pairs = self._pairs(location, scope, headers)
         return {reader.argument: reader.read(pairs) for reader in self._readers[location]}
 
-    async def decode(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Decoded:
-        """Return what the request says; ``headers`` come from ``header_map``.
+    async def decode(
+        self, scope: Scope, receive: Receive, headers: Mapping[str, str], *, at_once: bool = False
+    ) -> Decoded:
+        """Return what the request says; ``headers`` come from ``header_map``, ``at_once`` is BodyReader's.
 
         Raises Problem 413 or 415 for a body that is not accepted, ClientDisconnect.
         """
@@ -107,11 +114,12 @@ class RequestDecoder:
             scope["path_params"] = {name: arguments[key] for name, key in self._routed.items() if key in arguments}
         if self.body is not None and self._body_argument is not None:
             try:
-                body = await self.body.read(RequestStream(receive, headers, self._limit), headers)
+                stream = RequestStream(receive, headers, self._limit)
+                body = await self.body.read(stream, headers, at_once=at_once)
             except InvalidInput as invalid:
                 decoded.violations += invalid.violations
             else:
-                decoded.media_type, decoded.files = body.media_type, body.files
+                decoded.media_type, decoded.files, decoded.rest = body.media_type, body.files, body.rest
                 if body.value is not MISSING:
                     decoded.arguments[self._body_argument] = body.value
         return decoded

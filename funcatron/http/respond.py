@@ -1,6 +1,6 @@
 """From a Result to ASGI messages: the one place that writes answers.
 
-Source: RFC 9110 (sections 6.4.1 and 15 on answers without content, 14 on ranges), RFC 9457 (problem details), ASGI 3.0 (HTTP).
+Source: RFC 9110 (sections 6.4.1 and 15 on answers without content, 14 on ranges), RFC 9457 (problem details), ASGI 3.0.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def _endpoints(
         return result
 
     return {
-        name: FunctionEndpoint(function, max_body=funcatron.settings.max_body, now=now, later=dispatched)
+        name: FunctionEndpoint(function, limits=funcatron.settings.limits, now=now, later=dispatched)
         for name, function in functions.items()
     }
 
@@ -239,6 +239,6 @@ def _control_endpoints(funcatron: Funcatron, functions: Mapping[str, Function]) 
         return await invoker.invoke(call.function, invocation)
 
     return {
-        name: FunctionEndpoint(function, max_body=funcatron.settings.max_body, now=now, later=None)
+        name: FunctionEndpoint(function, limits=funcatron.settings.limits, now=now, later=None)
         for name, function in functions.items()
     }

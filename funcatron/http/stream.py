@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 
 from starlette.requests import ClientDisconnect
@@ -56,11 +57,18 @@ class RequestStream:
         self._replay = receive if isinstance(receive, Replay) else None
         self._limit = limit
         self._length = headers.get("content-length", "")
+        self._read = asyncio.Event()
 
-    def forget(self) -> None:
-        """Keep nothing of what is read: files go to disk, not to memory."""
+    def pass_on(self, limit: int) -> None:
+        """Keep nothing of what is read, of which there may be ``limit`` bytes: it goes to disk or to the handler."""
+        self._limit = limit
         if self._replay is not None:
             self._replay.keep = False
+
+    async def rest(self) -> Message:
+        """Return the next message after the body (an ASGI ``receive``), for as long as it is read elsewhere."""
+        await self._read.wait()
+        return await self._receive()
 
     async def read(self) -> bytes:
         """Return the whole body."""
@@ -75,14 +83,17 @@ class RequestStream:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
+                self._read.set()
                 raise ClientDisconnect
             chunk: bytes = message.get("body", b"")
             received += len(chunk)
             if received > self._limit:
                 raise self._too_large()
+            if not message.get("more_body", False):
+                self._read.set()
             if chunk:
                 yield chunk
-            if not message.get("more_body", False):
+            if self._read.is_set():
                 return
 
     def _too_large(self) -> Problem:

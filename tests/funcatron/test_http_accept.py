@@ -14,6 +14,7 @@ from funcatron.http.accept import Acceptance
 from funcatron.http.request import RequestDecoder, header_map
 from funcatron.http.stream import Replay
 from funcatron.registry import Function, build_registry
+from funcatron.settings import Limits
 from funcatron.spec.document import load
 from tests.funcatron.functions import json_body, make, parameter
 
@@ -65,7 +66,7 @@ def scope(path: str, query: str = "", headers: dict[str, str] | None = None, **m
 
 def accepted(function: Function, request: Scope, texts: dict[str, str], content: bytes | None = None) -> Any:
     """Return what is accepted or refused, which must be what it is with care; None where care is needed."""
-    decoder = RequestDecoder(function, LIMIT)
+    decoder = RequestDecoder(function, Limits(LIMIT, LIMIT))
     assert Acceptance.suits(function, decoder)
     acceptance = Acceptance(function, decoder, LIMIT)
     assert acceptance.wants_body is (content is not None)
@@ -159,7 +160,7 @@ def test_other_kinds_of_parameters() -> None:
 def test_path_params_are_what_handlers_may_ask_for() -> None:
     function = make(everything, method="get", parameters=PARAMETERS[:2])
     request = scope("/f/ab/7")
-    assert Acceptance(function, RequestDecoder(function, LIMIT), LIMIT).read(
+    assert Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT).read(
         request, {"item_id": "ab", "n": "7"}, None, None
     ) == {"item_id": "ab", "n": 7}
     assert request["path_params"] == {"item_id": "ab", "n": 7}
@@ -180,7 +181,7 @@ def test_paths_that_are_read_with_care(path: str, parameters: list[dict[str, Any
         {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {f"/{path}": {"get": described}}}
     )
     function = build_registry([document], handlers={"f": everything}, services=()).get("f")
-    assert not Acceptance.suits(function, RequestDecoder(function, LIMIT))
+    assert not Acceptance.suits(function, RequestDecoder(function, Limits(LIMIT, LIMIT)))
 
 
 JSON = {"Content-Type": "application/json"}
@@ -222,14 +223,14 @@ def test_bodies_that_are_read_with_care(content: bytes, headers: dict[str, str])
 
 def test_bodies_that_come_in_pieces_are_read_with_care() -> None:
     function = make(everything, requestBody=json_body(BODY))
-    acceptance = Acceptance(function, RequestDecoder(function, LIMIT), LIMIT)
+    acceptance = Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT)
     for message in ({"type": "http.request", "body": b'{"name": "a"}', "more_body": True}, {"type": "http.disconnect"}):
         assert acceptance.read(scope("/f", headers=JSON), {}, b"application/json", message) is None
 
 
 def test_typed_bodies_are_loaded() -> None:
     function = make(loaded, requestBody=json_body({"type": "object"}, required=True))
-    acceptance = Acceptance(function, RequestDecoder(function, LIMIT), LIMIT)
+    acceptance = Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT)
     message = {"type": "http.request", "body": b'{"name": "a"}', "more_body": False}
     found: Any = acceptance.read(scope("/f", headers=JSON), {}, b"application/json", message)
     assert (found, found.loaded) == ({"body": {"name": "a"}}, {"name": "a"})

@@ -93,7 +93,7 @@ def client_of(app: Funcatron | Starlette) -> httpx.AsyncClient:
         ("bytes=1", None),
         ("bytes=1-2-3", None),
         ("bytes=+1-2", None),
-        ("bytes=١-٢", None),
+        ("bytes=\u0661-\u0662", None),
         ("bytes=1-2,x", None),
         ("bytes=", None),
         ("bytes", None),
@@ -123,7 +123,9 @@ async def test_the_whole_file(client: httpx.AsyncClient) -> None:
     assert (head.status_code, head.headers) == (200, answer.headers)
 
 
-@pytest.mark.parametrize("wanted", ["bytes=10-19", "bytes=-7", "bytes=95-", "bytes=1-3,3-8", "bytes=-1,0-0", "bytes=5-200,0-1"])
+@pytest.mark.parametrize(
+    "wanted", ["bytes=10-19", "bytes=-7", "bytes=95-", "bytes=1-3,3-8", "bytes=-1,0-0", "bytes=5-200,0-1"]
+)
 async def test_parts_are_those_of_starlette(client: httpx.AsyncClient, file: Path, wanted: str) -> None:
     theirs = Starlette(routes=[Route("/file", lambda request: FileResponse(file, media_type="application/x-thing"))])
     expected = await client_of(theirs).get("/file", headers={"Range": wanted})
@@ -162,7 +164,8 @@ async def test_if_range(client: httpx.AsyncClient) -> None:
     whole = await client.get("/file")
     etag, modified = whole.headers["etag"], whole.headers["last-modified"]
     for condition, status in [
-        (etag, 206), (modified, 206), (f"W/{etag}", 200), ('"other"', 200), ("Fri, 02 Jan 1970 00:00:01 GMT", 200), ("", 200),
+        (etag, 206), (modified, 206), (f"W/{etag}", 200), ('"other"', 200), ("", 200),
+        ("Fri, 02 Jan 1970 00:00:01 GMT", 200),
     ]:  # fmt: skip
         answer = await client.get("/file", headers={"Range": "bytes=0-1", "If-Range": condition})
         assert answer.status_code == status, condition

@@ -16,6 +16,7 @@ from funcatron.http.paths import PathTemplate
 from funcatron.http.request import Decoded, RequestDecoder, cookie_pairs, header_map
 from funcatron.http.shapes import ANY
 from funcatron.http.stream import Replay, RequestStream
+from funcatron.settings import Limits
 from funcatron.testing import application
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,7 @@ def decoder(
 
     def handler(**arguments: Any) -> None: ...
 
-    return RequestDecoder(application(spec, handlers={"f": handler}).registry.get("f"), LIMIT)
+    return RequestDecoder(application(spec, handlers={"f": handler}).registry.get("f"), Limits(LIMIT, LIMIT))
 
 
 async def decode(
