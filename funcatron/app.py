@@ -32,7 +32,7 @@ from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
 from funcatron.parts import part
 from funcatron.ports import Dispatcher, ExecutionStore, Lease, Middleware
-from funcatron.records import record_of_call, record_of_event
+from funcatron.records import EventCall, record_of_call, record_of_event
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import FinishLater, Runner
@@ -319,10 +319,13 @@ class Funcatron:
         accepted.
         """
         if function is not None:
-            wanted = [(self.registry.get(function), event, trigger, mapping or {})]
-        else:
-            wanted = [(to.function, its, to.kind, to.mapping) for to, its in subscribers(self.triggers, event)]
-        records = [record_of_event(*one, self.settings.max_message) for one in wanted]
+            return self.submit([EventCall(self.registry.get(function), event, trigger, mapping or {})])
+        wanted = subscribers(self.triggers, event)
+        return self.submit([EventCall(to.function, its, to.kind, to.mapping) for to, its in wanted])
+
+    def submit(self, calls: Sequence[EventCall]) -> list[Execution]:
+        """Accept what events call, all of it or nothing; blocks, returns and raises as ``publish``."""
+        records = [record_of_event(call, self.settings.max_message) for call in calls]
         if not records:
             return []
         new = self.dispatcher.submit(records)

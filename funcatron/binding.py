@@ -208,12 +208,14 @@ class Binder:
             raise InvalidInput(unknown)
         return checked
 
-    def map_event(self, event: CloudEvent, mapping: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def map_event(
+        self, event: CloudEvent, mapping: Mapping[str, Any] | None = None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the arguments that an event carries, unchecked.
 
         A parameter is filled from the trigger's ``input`` mapping if that has it (a value as it is, or a string
-        ``$event#/data/name``: a JSON Pointer into the event's JSON form), else from the same-named member of ``data``;
-        the body is ``data`` itself.
+        ``$event#/data/name``: a JSON Pointer into the event's JSON form), else from the arguments ``given`` beside the
+        event, else from the same-named member of ``data``; the body is ``data`` itself.
         """
         data = event.data
         members = data if isinstance(data, Mapping) else {}
@@ -222,11 +224,12 @@ class Binder:
             for member, value in members.items()
             if (name := self._by_spelling.get(member)) is not None and name != self.body_argument
         }
+        arguments.update(given or {})
         for member, value in (mapping or {}).items():
             if (name := self._by_spelling.get(member)) is not None:
-                given = _evaluate(value, event)
-                if given is not MISSING:
-                    arguments[name] = given
+                meant = _evaluate(value, event)
+                if meant is not MISSING:
+                    arguments[name] = meant
         if self.body_argument is not None and data is not None:
             arguments.setdefault(self.body_argument, data)
         return arguments

@@ -9,8 +9,6 @@ them, and redirects are not followed.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import ipaddress
 import socket
 import ssl
@@ -23,11 +21,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from funcatron.errors import Problem, Retry, SettingsError
+from funcatron.errors import Problem, Retry
 from funcatron.invocation import Context
 from funcatron.settings import Settings
+from funcatron.webhooks.signing import sign
 
-__all__ = ["deliverer", "sign"]
+__all__ = ["deliverer"]
 
 TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 LONGEST_WAIT = 86_400.0
@@ -155,18 +154,3 @@ def _send(
             return answer
     except httpx.HTTPError as error:
         raise Retry(f"{without_password(url)}: {type(error).__name__}: {error}") from error
-
-
-def sign(secret: str, message_id: str, timestamp: str, content: bytes) -> str:
-    """Return the ``webhook-signature`` of Standard Webhooks 1.0: ``v1,`` and HMAC-SHA256 of id, timestamp and body.
-
-    ``secret`` is ``whsec_`` and base64. Raises SettingsError for one that is not.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not key:
-        raise SettingsError("callback_secret must be whsec_ followed by base64")
-    signed = f"{message_id}.{timestamp}.".encode() + content
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

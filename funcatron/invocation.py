@@ -107,7 +107,7 @@ class Context:
 
     @property
     def trigger(self) -> TriggerKind:
-        """How the call came in: http, async, celery, queue, swift, schedule, event."""
+        """How the call came in: http, async, celery, queue, swift, schedule, event, webhook."""
         return self._invocation.trigger
 
     @property

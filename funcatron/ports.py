@@ -268,7 +268,8 @@ class Trigger(Protocol):
     check`` shows them, and they are logged at the start); a method ``rehearse(tell)`` that begins as ``start`` does,
     takes nothing away and gives ``tell`` a line for all that comes, with what would happen (``funcatron triggers
     --dry-run``); a classmethod ``live(reference, settings=, config=) -> CloudEvent`` for the event of something that is
-    there, given the settings of a function's triggers of its kind (``funcatron invoke --event KIND:REFERENCE``).
+    there, given the settings of a function's triggers of its kind (``funcatron invoke --event KIND:REFERENCE``); a
+    classmethod ``check_all(operations) -> Iterable[Mistake]`` for what is wrong only in sight of all functions.
     """
 
     kind: str

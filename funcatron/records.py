@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from funcatron.execution import Execution, line_of, new_id
 from funcatron.invocation import Principal
 from funcatron.registry import Function
 
-__all__ = ["record_of_call", "record_of_event"]
+__all__ = ["EventCall", "record_of_call", "record_of_event"]
 
 
 def record_of_call(
@@ -59,12 +60,29 @@ def record_of_call(
     )
 
 
-def record_of_event(
-    function: Function, event: CloudEvent, trigger: str, mapping: Mapping[str, Any], limit: int
-) -> Execution:
-    """Return the queued execution of a function for an event, whose arguments ``mapping`` says; raises as above."""
-    arguments = function.binder.map_event(event, mapping)
-    record = record_of_call(function, arguments, trigger, limit, event=event.to_record(arguments))
+@dataclass(frozen=True, slots=True)
+class EventCall:
+    """One function that an event calls, by a trigger of the kind ``trigger``, whose ``input`` is ``mapping``.
+
+    ``given`` are arguments that came beside the event's data, and ``headers`` those that the handler may see: what was
+    posted is a request too.
+    """
+
+    function: Function
+    event: CloudEvent
+    trigger: str
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def record_of_event(call: EventCall, limit: int) -> Execution:
+    """Return the queued execution of a function that an event calls; raises as above."""
+    function, event = call.function, call.event
+    arguments = function.binder.map_event(event, call.mapping, call.given)
+    record = record_of_call(
+        function, arguments, call.trigger, limit, headers=call.headers, event=event.to_record(arguments)
+    )
     ordered = function.extension.ordering == "subject" and event.subject is not None
     return msgspec.structs.replace(
         record,

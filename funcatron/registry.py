@@ -159,6 +159,7 @@ def build_registry(
             if function is not None:
                 cloud = None if clouds is None else clouds(operation.extension)
                 functions[function.name] = msgspec.structs.replace(function, openstack=cloud)
+    mistakes += _check_together([operation for document in documents for operation in document.operations])
     if mistakes:
         raise SpecError(mistakes)
     return Registry(documents, functions.values())
@@ -228,6 +229,17 @@ def _check_triggers(operation: Operation) -> list[tuple[str, str]]:
             continue
         complaints += [(binding.pointer, message) for message in kind.check(binding.settings)]
     return complaints
+
+
+def _check_together(operations: Sequence[Operation]) -> Iterator[Mistake]:
+    """Yield what is wrong with triggers only in sight of all functions: two that want one place."""
+    for kind in dict.fromkeys(binding.kind for operation in operations for binding in operation.extension.triggers):
+        try:
+            check_all = getattr(plugins.load("funcatron.triggers", kind), "check_all", None)
+        except FuncatronError:  # said of each trigger of this kind already
+            continue
+        if check_all is not None:
+            yield from check_all(operations)
 
 
 def _check_secrets(operation: Operation) -> list[tuple[str, str]]:

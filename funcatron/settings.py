@@ -19,11 +19,11 @@ from msgspec import Meta
 
 from funcatron.errors import SettingsError
 
-__all__ = ["Limits", "Settings", "load_settings"]
+__all__ = ["Limits", "Settings", "load_settings", "variable_of"]
 
 PREFIX = "FUNCATRON_"
 ENVIRONMENT = "the environment"
-SECRETS = frozenset({"control_token", "callback_secret"})
+SECRETS = frozenset({"control_token", "callback_secret", "secrets"})
 CLIENT_VARIABLES = {
     "cloud": "OS_CLOUD",
     "clouds_file": "OS_CLIENT_CONFIG_FILE",
@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     callback_allow_private: bool = False
     callback_hosts: tuple[str, ...] = ()  # shell patterns of the host names callbacks may go to; empty: all
     callback_secret: str | None = None  # whsec_..., Standard Webhooks
+    secrets: dict[str, str] | None = None  # by name: what a document refers to and may not hold; see ``secret``
     redact: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -97,6 +98,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 safe = "..." if field.name in SECRETS else _without_password(value)
                 shown.append(f"{field.name}={safe!r}")
         return f"Settings({', '.join(shown)})"
+
+    def secret(self, name: str) -> str | None:
+        """Return the secret that a document calls ``name``, in any case: FUNCATRON_NAME of the environment, else what
+        ``secrets`` has; None where neither is there.
+        """
+        wanted = variable_of(name)
+        kept = {variable_of(key): value for key, value in (self.secrets or {}).items()}
+        return os.environ.get(wanted) or kept.get(wanted) or None
 
     @property
     def store_url(self) -> str:
@@ -134,6 +143,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def embedded(self) -> bool:
         """Whether record and message live in one SQLite file."""
         return self.broker_url == self.store_url and self.store_url.startswith("sqlite:")
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting, or of a secret."""
+    return PREFIX + name.upper().removeprefix(PREFIX).replace("-", "_")
 
 
 def load_settings(
@@ -204,7 +218,7 @@ def _convert(source: str, name: str, value: Any) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         said = "not what it should be" if name in SECRETS else repr(value)
-        spelled = PREFIX + name.upper() if source == ENVIRONMENT else name
+        spelled = variable_of(name) if source == ENVIRONMENT else name
         raise SettingsError(f"{source}: {spelled} is {said}: {error}") from None
 
 

@@ -104,20 +104,19 @@ def _matching(pattern: str) -> dict[str, str]:
     return {"pattern": f"^{''.join(parts)}$"}
 
 
-def bound_triggers(registry: Registry, config: Settings) -> list[BoundTrigger]:
-    """Make every trigger of every function, none of them started."""
+def bound_triggers(registry: Registry, config: Settings, of: type[Any] = object) -> list[BoundTrigger]:
+    """Make every trigger of every function, or those of one class, none of them started."""
     return [
         BoundTrigger(
             function,
             index,
             binding.kind,
-            plugins.load("funcatron.triggers", binding.kind)(
-                function=function.name, settings={"index": index, **binding.settings}, config=config
-            ),
+            kind(function=function.name, settings={"index": index, **binding.settings}, config=config),
             binding.settings.get("input", {}),
         )
         for function in registry
         for index, binding in enumerate(function.extension.triggers)
+        if issubclass(kind := plugins.load("funcatron.triggers", binding.kind), of)
     ]
 
 

@@ -19,7 +19,7 @@ Location: TypeAlias = Literal["path", "query", "header", "cookie"]
 """Where an OpenAPI parameter travels (its ``in``)."""
 
 TriggerKind: TypeAlias = str
-"""How a call came in: http, async, celery, queue, swift, schedule, event, or a plugin's own kind."""
+"""How a call came in: http, async, celery, queue, swift, schedule, event, webhook, or a plugin's own kind."""
 
 
 class Missing(enum.Enum):

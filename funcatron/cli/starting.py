@@ -12,6 +12,10 @@ from funcatron import plugins
 from funcatron.app import CONTROL, Funcatron
 from funcatron.cli.console import log_to_stderr, print_table
 from funcatron.cli.functions import COLUMNS, rows
+from funcatron.registry import Registry
+from funcatron.settings import Settings
+from funcatron.triggers import bound_triggers
+from funcatron.webhooks.trigger import WebhookTrigger
 
 __all__ = ["serve"]
 
@@ -26,6 +30,7 @@ def serve(app: Funcatron, part: Part) -> int:
         from funcatron.http import refuse_public
 
         refuse_public(settings.host, settings)
+        refuse_unchecked(app.registry, settings)
 
     def start() -> None:
         print_table(COLUMNS, rows(app.registry))
@@ -39,6 +44,13 @@ def serve(app: Funcatron, part: Part) -> int:
     roles = plugins.load("funcatron.workers", "celery")(app, on_start=start, on_ready=ready)
     code: int = getattr(roles, part)()
     return code
+
+
+def refuse_unchecked(registry: Registry, settings: Settings) -> None:
+    """Raise SettingsError where the signatures of a webhook could not be checked: its secret is not set."""
+    for bound in bound_triggers(registry, settings, WebhookTrigger):
+        if isinstance(bound.trigger, WebhookTrigger):
+            bound.trigger.sender.scheme(settings)
 
 
 def summary(app: Funcatron, part: Part, urls: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from funcatron.cli.options import COMMON, settings_options, specs_argument
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
+    from funcatron.ports import Trigger
 
 
 @click.command("triggers")
@@ -28,6 +29,18 @@ def command(specs: Sequence[str], dry_run: bool, **given: Any) -> int:
     return rehearse(app) if dry_run else serve(app, "triggers")
 
 
+def _left_out(trigger: Trigger) -> str:
+    """Return why nothing of a trigger is shown, or nothing where it is."""
+    from funcatron.triggers import EventTrigger
+    from funcatron.webhooks.trigger import WebhookTrigger
+
+    if hasattr(trigger, "rehearse"):
+        return ""
+    if isinstance(trigger, (EventTrigger, WebhookTrigger)):
+        return ": not shown, it comes by HTTP (funcatron serve)"
+    return ": not shown, listening to it would take away what comes"
+
+
 def rehearse(app: Funcatron) -> int:
     """Tell what triggers would do until Ctrl-C or SIGTERM; returns the exit code. Main thread only.
 
@@ -41,8 +54,7 @@ def rehearse(app: Funcatron) -> int:
         signal.signal(number, lambda *_: told.set())
     shown = [bound for bound in app.triggers if hasattr(bound.trigger, "rehearse")]
     for bound in app.triggers:
-        left_out = "" if bound in shown else ": not shown, listening to it would take away what comes"
-        click.echo(f"{bound.function.name}: {bound.trigger.describe()}{left_out}", err=True)
+        click.echo(f"{bound.function.name}: {bound.trigger.describe()}{_left_out(bound.trigger)}", err=True)
     for bound in shown:
         getattr(bound.trigger, "rehearse")(click.echo)  # noqa: B009 - not every trigger has it
     if shown:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.refusals import Unserved, refuse_unserved
@@ -35,8 +36,8 @@ def build_door(funcatron: Funcatron) -> ASGIApp:
 class Door:
     """Starts and stops with the server's lifespan, or starts at the first request where the server has none.
 
-    A request for a function goes to its plan, one for nothing at all is refused. All others go to connexion's stack,
-    and everything does where that is not as the plans know it.
+    A request for a function goes to its plan, a webhook's to its endpoint, one for nothing at all is refused. All
+    others go to connexion's stack, and all but webhooks' do where that is not as the plans know it.
     """
 
     def __init__(self, funcatron: Funcatron) -> None:
@@ -57,20 +58,25 @@ class Door:
             found = self._routes.find(scope["method"], scope["path"])
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
                 return plan.serve(scope, receive, send, found[1], self._stack.app)
-            if found is None and self._unserved is not None and scope["path"] in self._unserved:
-                return refuse_unserved(scope, send)
+            if found is None:
+                if (webhook := self._stack.webhooks.find(scope["method"], scope["path"])) is not None:
+                    return webhook(scope, receive, send)
+                if self._unserved is not None and scope["path"] in self._unserved:
+                    return refuse_unserved(scope, send)
         return self._other(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._stack.app(scope, receive, send)
-        elif self._started:
+        elif not self._started:
+            await self._start()
+            await self(scope, receive, send)
+        elif (webhook := self._stack.webhooks.find(scope["method"], get_route_path(scope))) is not None:
+            await webhook(scope, receive, send)
+        else:
             extensions = dict(scope.get("extensions") or {})
             scope = {**_with_slashes(scope), "extensions": extensions, SETTINGS: self._settings}
             await self._stack.app(scope, Replay(receive), send)
-        else:
-            await self._start()
-            await self(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:

@@ -50,6 +50,7 @@ from funcatron.http.routing import (
     allowed_methods,
     routable,
 )
+from funcatron.http.webhooks import Webhooks
 from funcatron.invocation import Invocation, Result
 from funcatron.invoker import Invoker
 from funcatron.registry import Function, Registry
@@ -79,11 +80,12 @@ STACK = (
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """connexion's application, and ``routes``, which makes the functions' routes and tells where there is nothing at
-    all: None where there are no plans.
+    """connexion's application, the ``webhooks`` beside it, and ``routes``, which makes the functions' routes and tells
+    where there is nothing at all: None where there are no plans.
     """
 
     app: AsyncApp
+    webhooks: Webhooks
     routes: Callable[[], tuple[Routes[Planned], Unserved] | None]
 
 
@@ -127,10 +129,11 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
             open_to_all=settings.control_token is None and not settings.control_keystone,
             security_map={"bearer": OperatorToken(settings), "apiKey": ProjectToken(settings)},
         )
-    methods = allowed_methods(functions)
+    webhooks = Webhooks(funcatron, metrics, allowed_methods(functions))
+    methods = webhooks.methods
     _refuse(app, Refusals(functions, methods))
     if lacking:
-        return Stack(app, lambda: None)
+        return Stack(app, webhooks, lambda: None)
 
     def routes() -> tuple[Routes[Planned], Unserved]:
         from funcatron.http.plan.apis import Served  # as above
@@ -141,7 +144,7 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
         pages += [path for path, _ in root_routes(funcatron.documents)]
         return _routes(funcatron, apis, endpoints, own, metrics), _unserved(methods, pages, apis)
 
-    return Stack(app, routes)
+    return Stack(app, webhooks, routes)
 
 
 def _routes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -320,3 +321,43 @@ def test_what_a_handlers_module_prints_is_no_answer(tmp_path: Path, capfd: pytes
     )
     assert [function["name"] for function in json.loads(answer.stdout)] == ["talkative.greet"]
     assert "hello from the module" in answer.stderr
+
+
+HOOKED = """\
+openapi: 3.1.0
+info: {title: Test, version: "1"}
+webhooks:
+  counted:
+    post:
+      operationId: things.counted
+      x-funcatron: {triggers: [{webhook: {path: /hooks, secret: HOOKS, match: {body.kind: counted}}}]}
+      responses: {default: {description: ""}}
+"""
+
+
+def test_a_webhook_without_its_secret(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "hooks.yaml").write_text(HOOKED)
+    monkeypatch.delenv("FUNCATRON_HOOKS", raising=False)
+    code, out, _ = run("check", "hooks.yaml")
+    assert (code, out.partition("webhook: ")[2]) == (
+        0, "FUNCATRON_HOOKS is not set: HTTP does not start without a secret of /hooks\n",
+    )  # fmt: skip
+    code, _, err = run("serve", "hooks.yaml", "--port", "0")
+    assert (code, err) == (2, "Error: a webhook's secret is not set: FUNCATRON_HOOKS\n")
+    monkeypatch.setenv("FUNCATRON_HOOKS", "whsec_!")
+    assert run("serve", "hooks.yaml", "--port", "0")[2] == "Error: HOOKS must be whsec_ followed by base64\n"
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_dry_run_names_what_comes_by_http(run: Run, project: Path) -> None:
+    (project / "hooks.yaml").write_text(HOOKED)
+    said = "webhook POST /hooks, signed as standard, where body.kind is counted: not shown, it comes by HTTP"
+    assert run("triggers", "--dry-run", "hooks.yaml") == (0, "", f"things.counted: {said} (funcatron serve)\n")

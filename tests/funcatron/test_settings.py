@@ -109,6 +109,20 @@ def test_secrets_are_not_shown() -> None:
     assert "s3cret" not in shown
 
 
+def test_secrets_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "funcatron.toml").write_text('[secrets]\nshop-key = "s3cret"\nOTHER = "0ther"\nEMPTY = ""\n')
+    settings = load(tmp_path, {"FUNCATRON_THIRD": "not read here"})
+    assert [settings.secret(name) for name in ("SHOP_KEY", "shop-key", "other", "none", "empty")] == [
+        "s3cret", "s3cret", "0ther", None, None,
+    ]  # fmt: skip
+    monkeypatch.setenv("FUNCATRON_OTHER", "newer")
+    assert settings.secret("OTHER") == settings.secret("FUNCATRON_OTHER") == "newer"
+    assert "s3cret" not in repr(settings)
+    with pytest.raises(SettingsError, match="secrets is not what it should be") as raised:
+        load(tmp_path, {}, secrets={"a": ["s3cret"]})
+    assert "s3cret" not in str(raised.value)
+
+
 def test_the_command_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="the command line: port is 'x'"):
         load(tmp_path, port="x")
