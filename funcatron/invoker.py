@@ -25,6 +25,7 @@ from funcatron.deadlines import Begun, Deadlines, Limited
 from funcatron.errors import TimeLimitExceeded
 from funcatron.failures import Exit, refusal
 from funcatron.invocation import Context, Invocation, Result
+from funcatron.loading import refused_by_schema
 from funcatron.ports import CallNext, Middleware
 from funcatron.registry import Function
 from funcatron.replies import InvalidReply
@@ -198,7 +199,7 @@ async def _through(middleware: Middleware, call_next: CallNext, function: Functi
     if result.failure is None and (
         not isinstance(result.body, (bytes, Stream)) or not (result.body or result.value is None)
     ):
-        result = function.replies.encode(result)
+        result = function.replies.encode(result, dump=False)
     return result if invocation.streaming else await _collected(result)
 
 
@@ -293,6 +294,7 @@ def _ended(error: BaseException, invocation: Invocation) -> Result:
     else:
         raised = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
         raised.__cause__ = error
+    raised = refused_by_schema(raised, invocation.arguments.values()) or raised
     return refusal(raised, invocation.id, invocation.function)
 
 

@@ -1,32 +1,27 @@
-"""Typed bodies: JSON that was validated becomes what the handler's annotation says.
+"""Typed bodies: JSON that was validated becomes what the handler's annotation, or the document, says (``annotations``).
 
-A marshmallow Schema (``body: Annotated[Order, OrderSchema]``, or the Schema class itself), a dataclass, a TypedDict or
-a msgspec Struct. ``dict``, ``Any`` and no annotation leave the JSON as it is. Bodies that are not JSON may be loaded as
-files or in pieces (``uploads``).
+A marshmallow Schema loads and dumps; dataclasses, TypedDicts and msgspec Structs are made by msgspec, and written by
+``codec`` as they are. Bodies that are not JSON may be loaded as files or in pieces (``uploads``).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
 import re
 import sys
-import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from funcatron.errors import FuncatronError, Violation
-from funcatron.types import Handler
-from funcatron.uploads import reader_for
+from funcatron.annotations import Typed
+from funcatron.errors import FuncatronError, InvalidInput, Violation
 
-__all__ = ["Loader", "loader_for"]
+__all__ = ["Loader", "refused_by_schema"]
+
 
 BodyForm: TypeAlias = Literal["value", "file", "arriving"]
-_UNTYPED = frozenset({"dict", "list", "Any", "object"})
 
 
 class Loader:
@@ -34,9 +29,15 @@ class Loader:
     they are ``arriving`` (see funcatron.uploads).
     """
 
-    def __init__(self, load: Callable[[Any], tuple[Any, list[tuple[str, str]]]], form: BodyForm = "value") -> None:
-        self._load = load
-        self.form: BodyForm = form
+    def __init__(self, typed: Typed) -> None:
+        self.typed = typed
+        self.form: BodyForm = "value"
+        self._load: Callable[[Any], tuple[Any, list[tuple[str, str]]]]
+        if typed.reader is not None:
+            self._load, arriving = typed.reader
+            self.form = "arriving" if arriving else "file"
+        else:
+            self._load = _by_msgspec(typed.plain) if typed.schema is None else _by_marshmallow(typed)
 
     def load(self, value: Any, at: str) -> tuple[Any, list[Violation]]:
         """Return the loaded value, or what keeps it from being loaded, pointers below ``at``.
@@ -50,81 +51,28 @@ class Loader:
         return loaded, [Violation(at + pointer, message) for pointer, message in errors]
 
 
-def loader_for(handler: Handler, name: str) -> tuple[Loader | None, str | None]:
-    """Return the Loader that the annotation of argument ``name`` asks for, or a complaint in words."""
-    try:
-        annotation = _annotation(handler, name)
-    except (NameError, TypeError, AttributeError, SyntaxError) as error:
-        return None, f"the annotation of the handler's argument {name!r} cannot be read: {error}"
-    schema = _marshmallow(annotation)
-    if schema is not None:
-        return Loader(_by_marshmallow(schema)), None
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    reader = reader_for(annotation)
-    if reader is not None:
-        read, arriving = reader
-        return Loader(read, "arriving" if arriving else "file"), None
-    if not _typed(annotation):
-        return None, None
-    try:
-        msgspec.convert(None, annotation)
-    except msgspec.ValidationError:
-        pass
-    except TypeError as error:
-        return None, f"no body can be loaded into the annotation of the handler's argument {name!r}: {error}"
-    return Loader(_by_msgspec(annotation)), None
+def refused_by_schema(error: Exception, arguments: Iterable[Any]) -> InvalidInput | None:
+    """Return the refusal that a marshmallow ValidationError of a handler's means, None for any other exception.
 
-
-def _annotation(handler: Handler, name: str) -> Any:
-    """Return the annotation of one argument; others may name what is imported for type checkers alone."""
-    function: Any = inspect.unwrap(handler)
-    while isinstance(function, functools.partial):
-        function = inspect.unwrap(function.func)
-    if not inspect.isroutine(function):
-        function = getattr(function, "__call__" if not isinstance(function, type) else "__init__")
-    written = getattr(function, "__annotations__", {}).get(name, Any)
-    if not isinstance(written, str) or written in _UNTYPED:
-        return Any if isinstance(written, str) else written
-    only = types.SimpleNamespace(__annotations__={name: written})
-    return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
-
-
-def _typed(annotation: Any) -> bool:
-    """Whether an annotation (or an item of ``list[...]`` or ``X | None``) is a type to load into."""
-    if typing.get_origin(annotation) is not None:
-        return any(_typed(argument) for argument in typing.get_args(annotation))
-    if not isinstance(annotation, type):
-        return False
-    return (
-        dataclasses.is_dataclass(annotation)
-        or typing.is_typeddict(annotation)
-        or issubclass(annotation, msgspec.Struct)
-    )
-
-
-def _marshmallow(annotation: Any) -> Any:
-    """Return the Schema instance in an annotation; marshmallow is not imported unless the handler did."""
+    A handler may load its body by hand, or raise one in its own words. What was raised about other data than one of its
+    ``arguments`` (the answer of another service, say) is no fault of the caller's.
+    """
     marshmallow = sys.modules.get("marshmallow")
-    if marshmallow is None:
+    if marshmallow is None or not isinstance(error, marshmallow.ValidationError):
         return None
-    candidates = [annotation]
-    if typing.get_origin(annotation) is typing.Annotated:
-        candidates = list(typing.get_args(annotation)[1:])
-    for candidate in candidates:
-        if isinstance(candidate, type) and issubclass(candidate, marshmallow.Schema):
-            return candidate()
-        if isinstance(candidate, marshmallow.Schema):
-            return candidate
-    return None
+    if error.data is not None and not any(error.data is argument or error.data == argument for argument in arguments):
+        return None
+    found = _flatten(error.normalized_messages())
+    return InvalidInput([Violation("/body" + pointer, message) for pointer, message in found])
 
 
-def _by_marshmallow(schema: Any) -> Callable[[Any], tuple[Any, list[tuple[str, str]]]]:
+def _by_marshmallow(typed: Typed) -> Callable[[Any], tuple[Any, list[tuple[str, str]]]]:
     validation_error: type[Exception] = sys.modules["marshmallow"].ValidationError
+    load_by, many = typed.schema.load, typed.many
 
     def load(value: Any) -> tuple[Any, list[tuple[str, str]]]:
         try:
-            return schema.load(value), []
+            return load_by(value, many=many), []
         except validation_error as error:
             return None, list(_flatten(getattr(error, "messages", str(error))))
 
@@ -144,10 +92,32 @@ def _flatten(messages: Any, at: str = "") -> typing.Iterator[tuple[str, str]]:
         yield at, str(messages)
 
 
+def _complete(value: Any) -> Any:
+    """Give dataclasses their defaults as attributes of their own: msgspec leaves them to the class, where neither
+    orjson nor ``vars`` sees them.
+    """
+    if dataclasses.is_dataclass(value):
+        own = getattr(value, "__dict__", None)
+        for field in dataclasses.fields(value):
+            if own is not None and field.name not in own and field.default is not dataclasses.MISSING:
+                object.__setattr__(value, field.name, field.default)  # frozen ones too
+            _complete(getattr(value, field.name, None))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _complete(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _complete(item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            _complete(item)
+    return value
+
+
 def _by_msgspec(annotation: Any) -> Callable[[Any], tuple[Any, list[tuple[str, str]]]]:
     def load(value: Any) -> tuple[Any, list[tuple[str, str]]]:
         try:
-            return msgspec.convert(value, annotation), []
+            return _complete(msgspec.convert(value, annotation)), []
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
             pointer = re.sub(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", lambda m: "/" + (m[1] or m[2]), path.rstrip("`"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 import msgspec
 
 from funcatron import plugins
+from funcatron.agreement import differences
+from funcatron.annotations import Typed, typed_return
 from funcatron.binding import Binder
 from funcatron.clouds import Clouds
 from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
 from funcatron.garbage import collected_later
 from funcatron.importing import import_handler, make_importable, security_mistakes
 from funcatron.invocation import Invocation
+from funcatron.named_types import NamedTypes, named_types
 from funcatron.ports import Trigger
 from funcatron.replies import Replies
 from funcatron.signatures import bind
@@ -175,13 +179,15 @@ def _function(
     except FuncatronError as error:
         _, mistakes = bind(operation, _anything, services)  # what is wrong with the names, whoever handles them
         return None, [*complaints, (place, str(error)), *((place, message) for message in mistakes)]
-    binder, mistakes = bind(operation, handler, services)
-    complaints += [(place, message) for message in mistakes]
+    named, wrongly_named = named_types(operation)
+    binder, mistakes = bind(operation, handler, services, named.body)
+    complaints += [*wrongly_named, *((place, message) for message in mistakes)]
+    returned = typed_return(handler) if "marshmallow" in sys.modules else None
     if binder is not None and not complaints:
-        complaints = _check_examples(operation, binder)
+        complaints = [*_check_types(operation, binder, returned, named), *_check_examples(operation, binder)]
     if binder is None or complaints:
         return None, complaints
-    replies = Replies(operation, validate=validate_responses)
+    replies = Replies(operation, validate=validate_responses, typed=returned, named=named.replies)
     return Function(
         name=operation.name,
         operation=operation,
@@ -265,6 +271,25 @@ def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str
                 for v in invalid.violations
             ]
     return complaints
+
+
+def _check_types(
+    operation: Operation, binder: Binder, returned: Typed | None, named: NamedTypes
+) -> list[tuple[str, str]]:
+    """Return where the types of body and answers contradict each other or the document."""
+    complaints = [
+        (
+            f"{operation.pointer}/operationId",
+            f"the handler returns {returned.name}, and the document names {typed.name}",
+        )
+        for (status, _), typed in named.replies.items()
+        if status.startswith("2") and returned is not None and returned.schema and not returned.is_same(typed)
+    ]
+    body = None if binder.loader is None else binder.loader.typed
+    if body is None and returned is None and not named.replies:
+        return complaints
+    found = differences(operation, body, returned, named.replies)
+    return complaints + [(one.pointer, one.message) for one in found if one.certain]
 
 
 def _anything(**arguments: Any) -> None:

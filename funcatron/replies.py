@@ -2,7 +2,8 @@
 
 Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
 or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of
-starlette or connexion, and connexion's ``NoContent``.
+starlette or connexion, and connexion's ``NoContent``. Where a marshmallow Schema describes the answer, it dumps the
+value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from funcatron.annotations import Typed
 from funcatron.binding import find_media, is_json
 from funcatron.codec import decode_json, encode_json
 from funcatron.errors import FuncatronError, Violation
@@ -60,15 +62,28 @@ class _Usual:
 class Replies:
     """Encodes and validates the replies of one operation; validators are compiled on first use."""
 
-    def __init__(self, operation: Operation, *, validate: bool = True) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        *,
+        validate: bool = True,
+        typed: Typed | None = None,
+        named: Mapping[tuple[str, str], Typed] | None = None,
+    ) -> None:
+        """``typed`` is what the handler says it returns, which holds for 2xx; ``named`` what the document names, by
+        status (``200``, ``2XX``, ``default``) and media type, as written there.
+        """
         self._operation = operation
         self._validate = validate
+        self.typed = typed
+        self.named = named or {}
+        self._has_schemas = any(one.schema is not None for one in (typed, *self.named.values()) if one is not None)
         self._validators: dict[tuple[int, str], SchemaValidator | None] = {}
         self._described: dict[int, tuple[Reply | None, tuple[str, ...]]] = {}
         self._usual: dict[int, _Usual | None] = {}
 
-    def encode(self, returned: Any) -> Result:
-        """Return the Result of what a handler returned.
+    def encode(self, returned: Any, *, dump: bool = True) -> Result:
+        """Return the Result of what a handler returned; without ``dump`` its value was dumped before.
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
@@ -77,7 +92,7 @@ class Replies:
             usual = self._usual[status] if status in self._usual else self._compile_usual(status)
             if usual is not None and (body := plain_json(value)) is not None and usual.fits(value):
                 return Result(value=value, status=status, body=body, content_type=usual.content_type)
-        return self._encode_any(returned)
+        return self._encode_any(returned, dump)
 
     def _compile_usual(self, status: int) -> _Usual | None:
         if not 200 <= status <= 599:
@@ -93,6 +108,8 @@ class Replies:
             return None
         if not is_json(content_type) or status in EMPTY:
             return None
+        if self._has_schemas and self._schema(status, content_type) is not None:
+            return None
         if reply is None or not self._validate:
             return _Usual(content_type, _anything)
         if reply.required_headers:
@@ -100,7 +117,7 @@ class Replies:
         validator = self._validator(reply, status, content_type)
         return _Usual(content_type, _anything if validator is None else validator.takes)
 
-    def _encode_any(self, returned: Any) -> Result:
+    def _encode_any(self, returned: Any, dump: bool) -> Result:
         unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)
         value, status, headers, content_type, retry_after = unpacked
         if headers:
@@ -109,6 +126,8 @@ class Replies:
             status = 204 if value is None else 200
         reply, types = self._described.get(status) or self._describe(status)
         content_type = content_type or _infer(types, status, value)
+        if dump and self._has_schemas:
+            value = self._dumped(value, status, content_type)
         body = self._body(value, content_type)
         if reply is not None and self._validate:
             self._check(reply, status, content_type, value, body, headers)
@@ -129,6 +148,25 @@ class Replies:
         reply = self._operation.reply(status)
         self._described[status] = found = reply, tuple(reply.content) if reply is not None else ()
         return found
+
+    def _schema(self, status: int, content_type: str) -> Typed | None:
+        """Return the marshmallow Schema of answers with this status and media type, if there is one."""
+        key = self._operation.reply_key(status)
+        content = {} if key is None else self._operation.replies[key].content
+        found = self.named.get((key or "", find_media(content, content_type) or ""))
+        if found is None and 200 <= status < 300 and is_json(content_type):
+            found = self.typed
+        return found if found is not None and found.schema is not None else None
+
+    def _dumped(self, value: Any, status: int, content_type: str) -> Any:
+        """Return what the Schema of an answer makes of its value; text, bytes and streams are no objects to dump."""
+        typed = self._schema(status, content_type)
+        if typed is None or value is None or isinstance(value, (str, *BYTES, AsyncIterable, Iterator)):
+            return value
+        try:
+            return typed.schema.dump(value, many=typed.many)
+        except Exception as error:
+            raise InvalidReply(f"{typed.name} cannot dump a {type(value).__name__}: {error}") from error
 
     def _body(self, value: Any, content_type: str) -> Any:
         if value is None:

@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from funcatron.annotations import Typed, typed_argument
 from funcatron.binding import Binder, Plan, Slot, argument_name, is_json, spellings_of
-from funcatron.loading import Loader, loader_for
+from funcatron.loading import Loader
 from funcatron.schemas import compile_schema
 from funcatron.spec.operation import Media, Operation, Parameter
 from funcatron.types import MISSING, Handler
@@ -23,8 +24,13 @@ _KINDS = ("reserved", "parameter", "body", "service", "extra", "field")
 _FORMS = ("multipart/", "application/x-www-form-urlencoded")
 
 
-def bind(operation: Operation, handler: Handler, services: Collection[str]) -> tuple[Binder | None, list[str]]:
-    """Join an operation and a handler's signature; returns the Binder, or None and every mistake in words."""
+def bind(
+    operation: Operation, handler: Handler, services: Collection[str], named: Typed | None = None
+) -> tuple[Binder | None, list[str]]:
+    """Join an operation and a handler's signature; returns the Binder, or None and every mistake in words.
+
+    ``named`` is the type of the body that the document names.
+    """
     mistakes: list[str] = []
     slots, body_name = _name_arguments(operation, mistakes)
     try:
@@ -32,16 +38,33 @@ def bind(operation: Operation, handler: Handler, services: Collection[str]) -> t
     except (TypeError, ValueError):
         signature = inspect.Signature([inspect.Parameter("everything", inspect.Parameter.VAR_KEYWORD)])
     plan = _Match(operation, slots, body_name, services).plan(signature, mistakes)
-    loader: Loader | None = None
-    if plan.body_keyword is not None:
-        loader, complaint = loader_for(handler, plan.body_keyword)
-        if complaint or (complaint := _misread(operation, plan.body_keyword, loader)):
-            mistakes.append(complaint)
+    typed = None if plan.body_keyword is None else _body_type(handler, plan.body_keyword, named, mistakes)
+    loader = None if typed is None else Loader(typed)
+    if complaint := _misread(operation, plan.body_keyword or "", loader):
+        mistakes.append(complaint)
     if mistakes:
         return None, mistakes
     return Binder(
-        operation, plan, slots, body_name=body_name, loader=loader, field_defaults=_field_defaults(operation)
+        operation,
+        plan,
+        slots,
+        body_name=body_name,
+        loader=loader,
+        field_defaults=_field_defaults(operation),
     ), []
+
+
+def _body_type(handler: Handler, keyword: str, named: Typed | None, mistakes: list[str]) -> Typed | None:
+    """Return the type of the body. A Schema that the document names may make what the annotation says."""
+    annotated, complaint = typed_argument(handler, keyword)
+    if complaint and named is None:
+        mistakes.append(complaint)
+    if named is None:
+        return annotated
+    if annotated is not None and not named.is_same(annotated) and not (named.schema and annotated.schema is None):
+        said = f"is annotated with {annotated.name}, and the document names {named.name}"
+        mistakes.append(f"the handler's argument {keyword!r} {said}")
+    return named
 
 
 def _name_arguments(operation: Operation, mistakes: list[str]) -> tuple[tuple[Slot, ...], str | None]:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from funcatron.codec import Upload
 
-__all__ = ["Arriving", "reader_for"]
+__all__ = ["Arriving", "Reader", "reader_for"]
 
 PIECE = 64 * 1024
 _FILES = (BinaryIO, typing.IO[bytes])
@@ -30,6 +30,8 @@ _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable)
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable)
 
 Loaded = tuple[Any, list[tuple[str, str]]]
+Reader = tuple[Callable[[Any], Loaded], bool]
+"""What makes of a body what an annotation asks for, and whether the body may be Arriving."""
 
 
 class Arriving(AsyncIterator[bytes]):
@@ -51,10 +53,8 @@ class Arriving(AsyncIterator[bytes]):
         return await anext(self._pieces, b"")
 
 
-def reader_for(annotation: Any) -> tuple[Callable[[Any], Loaded], bool] | None:
-    """Return what makes of a body what an annotation asks for, and whether that may be Arriving; None where it asks for
-    nothing of the kind.
-    """
+def reader_for(annotation: Any) -> Reader | None:
+    """Return the Reader that an annotation asks for, None where it asks for nothing of the kind."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         wanted = [one for one in typing.get_args(annotation) if one is not types.NoneType]
         return reader_for(wanted[0]) if len(wanted) == 1 else None

@@ -30,6 +30,7 @@ def command(specs: Sequence[str], as_json: bool, **given: Any) -> int:
     """
     mistakes, functions, triggers = examine(specs, given)
     warnings = [line for function in functions for line in warnings_of(function)]
+    warnings += dict.fromkeys(line for function in functions for line in differences_of(function))
     warnings += [line for bound in triggers for line in warnings_of_trigger(bound)]
     planned, refused = plans_of(functions)
     if as_json:
@@ -81,6 +82,17 @@ def warnings_of(function: Function) -> Iterator[str]:
             )
     if function.extension.mode == "async" and operation.route is not None and operation.reply(202) is None:
         yield str(where(f"{function.name} is answered with 202, and the document does not say so"))
+
+
+def differences_of(function: Function) -> Iterator[str]:
+    """Yield where types in Python and the document differ, and may be meant to."""
+    from funcatron.agreement import differences
+    from funcatron.annotations import typed_return
+
+    loader, document = function.binder.loader, function.operation.document
+    body = None if loader is None else loader.typed
+    for one in differences(function.operation, body, typed_return(function.handler), function.replies.named):
+        yield str(document.mistake(one.pointer, one.message))
 
 
 def warnings_of_trigger(bound: BoundTrigger) -> Iterator[str]:

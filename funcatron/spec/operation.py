@@ -163,7 +163,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def reply(self, status: int) -> Reply | None:
         """Return the response that describes this status: exact, then its range (``2XX``), then ``default``."""
-        for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
-            if key in self.replies:
-                return self.replies[key]
-        return None
+        key = self.reply_key(status)
+        return None if key is None else self.replies[key]
+
+    def reply_key(self, status: int) -> str | None:
+        """Return what the response that describes this status is called in the document."""
+        keys = (str(status), f"{status // 100}XX", f"{status // 100}xx", "default")
+        return next((key for key in keys if key in self.replies), None)

@@ -14,8 +14,10 @@ import marshmallow
 import msgspec
 import pytest
 
+from funcatron.annotations import typed_argument
+from funcatron.codec import decode_json, encode_json
 from funcatron.errors import FuncatronError, Violation
-from funcatron.loading import Loader, loader_for
+from funcatron.loading import Loader
 
 if TYPE_CHECKING:
     from somewhere import Imported  # type: ignore[import-not-found]
@@ -68,10 +70,10 @@ class OrderSchema(marshmallow.Schema):
 
 
 def loader(handler: Callable[..., Any]) -> Loader:
-    made, complaint = loader_for(handler, "body")
+    typed, complaint = typed_argument(handler, "body")
     assert complaint is None
-    assert made is not None
-    return made
+    assert typed is not None
+    return Loader(typed)
 
 
 def loaded(handler: Callable[..., Any], value: Any) -> Any:
@@ -147,6 +149,27 @@ def test_every_mistake_has_its_place(handler: Callable[..., Any], value: Any, fo
     assert sorted(refused(handler, value)) == sorted(found)
 
 
+@dataclass(frozen=True)
+class Frozen:
+    n: int = 3
+    inner: list[Line] = field(default_factory=list)
+
+
+class Holder(msgspec.Struct):
+    frozen: Frozen
+    by_name: dict[str, Line]
+
+
+def struct_of_dataclasses(body: Holder) -> None: ...
+
+
+def test_defaults_of_dataclasses_are_seen_by_whoever_looks_into_them() -> None:
+    made = loaded(struct_of_dataclasses, {"frozen": {"inner": [{"sku": "a"}]}, "by_name": {"b": {"sku": "b"}}})
+    told = {"frozen": {"n": 3, "inner": [{"sku": "a", "count": 1}]}, "by_name": {"b": {"sku": "b", "count": 1}}}
+    assert decode_json(encode_json(made)) == told
+    assert vars(made.by_name["b"]) == {"sku": "b", "count": 1}
+
+
 def test_the_place_is_below_what_it_is_told() -> None:
     _, violations = loader(dataclass_body).load({"n": None}, "/elsewhere")
     assert violations == [Violation("/elsewhere/n", "Expected `int`, got `null`")]
@@ -162,7 +185,7 @@ def text_body(body: str) -> None: ...
 
 @pytest.mark.parametrize("handler", [untyped, dict_body, any_body, mapping_body, list_of_text, text_body, print])
 def test_other_annotations_leave_the_json_as_it_is(handler: Callable[..., Any]) -> None:
-    assert loader_for(handler, "body") == (None, None)
+    assert typed_argument(handler, "body") == (None, None)
 
 
 class Callables:
@@ -199,7 +222,7 @@ def test_what_is_imported_for_type_checkers_elsewhere_in_the_signature_does_not_
 def test_what_cannot_be_read_is_said() -> None:
     def handler(body: Imported) -> None: ...
 
-    made, complaint = loader_for(handler, "body")
+    made, complaint = typed_argument(handler, "body")
     assert made is None
     assert complaint == "the annotation of the handler's argument 'body' cannot be read: name 'Imported' is not defined"
 
@@ -216,7 +239,7 @@ def either(body: Cat | Dog) -> None: ...
 
 
 def test_a_type_that_nothing_can_be_loaded_into_is_said() -> None:
-    made, complaint = loader_for(either, "body")
+    made, complaint = typed_argument(either, "body")
     assert made is None
     assert complaint is not None
     assert complaint.startswith("no body can be loaded into the annotation of the handler's argument 'body': ")

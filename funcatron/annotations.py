@@ -1,0 +1,145 @@
+"""Types that bodies and answers have in Python: what an annotation, or a name in the document, asks for.
+
+A marshmallow Schema is found as ``Annotated[Order, OrderSchema]``, as the class itself, in ``list[...]`` (many of them)
+and in ``... | None``; marshmallow is not imported unless whoever wrote the handler did. Dataclasses, TypedDicts and
+msgspec Structs are types by themselves; files and iterators of bytes are ways to read (``uploads``). ``dict``, ``Any``
+and no annotation ask for nothing.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import functools
+import inspect
+import sys
+import types
+import typing
+from typing import Any
+
+import msgspec
+
+from funcatron.types import Handler
+from funcatron.uploads import Reader, reader_for
+
+__all__ = ["Typed", "typed_argument", "typed_by", "typed_return"]
+
+_UNTYPED = frozenset({"dict", "list", "Any", "object", "None", "str"})
+_UNREADABLE = (NameError, TypeError, AttributeError, SyntaxError)
+_LISTS = frozenset({list, collections.abc.Sequence})
+_UNIONS = frozenset({typing.Union, types.UnionType})
+
+
+class Typed(msgspec.Struct, frozen=True):
+    """A type to load into or to dump from.
+
+    ``schema`` is a marshmallow Schema, ``many`` whether it is for each item of a list; without one msgspec knows how to
+    make a value of the type ``plain``; ``reader`` (see ``uploads``) reads what is no JSON. ``name`` is for people.
+    """
+
+    name: str
+    schema: Any = None
+    many: bool = False
+    plain: Any = None
+    reader: Reader | None = None
+
+    def is_same(self, other: Typed) -> bool:
+        """Whether both are the same Schema (by its class), or the same plain type."""
+        return (type(self.schema), self.many, self.plain) == (type(other.schema), other.many, other.plain)
+
+
+def typed_argument(handler: Handler, name: str) -> tuple[Typed | None, str | None]:
+    """Return the type that the annotation of argument ``name`` asks for, None for none, or a complaint in words."""
+    try:
+        annotation = _annotation(handler, name)
+    except _UNREADABLE as error:
+        return None, f"the annotation of the handler's argument {name!r} cannot be read: {error}"
+    typed = typed_by(annotation)
+    if typed is None and (reader := reader_for(_bare(annotation))) is not None:
+        return Typed(str(annotation), reader=reader), None
+    if typed is not None and typed.schema is None:
+        try:
+            msgspec.convert(None, typed.plain)
+        except msgspec.ValidationError:
+            pass
+        except TypeError as error:
+            return None, f"no body can be loaded into the annotation of the handler's argument {name!r}: {error}"
+    return typed, None
+
+
+def typed_return(handler: Handler) -> Typed | None:
+    """Return the type that a handler says it returns, alone or in a tuple before status and headers.
+
+    None where it says nothing, or nothing that can be read: that is no mistake, for nobody needs it to answer.
+    """
+    try:
+        annotation = _annotation(handler, "return")
+    except _UNREADABLE:
+        return None
+    if typing.get_origin(annotation) is tuple:
+        annotation = next(iter(typing.get_args(annotation)), None)
+    return typed_by(annotation)
+
+
+def typed_by(found: Any, *, many: bool = False) -> Typed | None:
+    """Return what an annotation, or an object that the document names, asks for; ``many``: for each item of a list."""
+    schema = _schema_in(found, many)
+    if schema is not None:
+        return schema
+    found = _bare(found)
+    if not _is_typed(found):
+        return None
+    return Typed(getattr(found, "__name__", str(found)), plain=list[found] if many else found)
+
+
+def _annotation(handler: Handler, name: str) -> Any:
+    """Return the annotation of one argument; others may name what is imported for type checkers alone."""
+    function: Any = inspect.unwrap(handler)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not inspect.isroutine(function):
+        function = getattr(function, "__call__" if not isinstance(function, type) else "__init__")
+    written = getattr(function, "__annotations__", {}).get(name, Any)
+    if not isinstance(written, str) or written in _UNTYPED:
+        return Any if isinstance(written, str) else written
+    only = types.SimpleNamespace(__annotations__={name: written})
+    return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
+
+
+def _bare(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+
+
+def _is_typed(annotation: Any) -> bool:
+    """Whether an annotation (or an item of ``list[...]`` or ``X | None``) is a type to load into."""
+    if typing.get_origin(annotation) is not None:
+        return any(_is_typed(argument) for argument in typing.get_args(annotation))
+    if not isinstance(annotation, type):
+        return False
+    return (
+        dataclasses.is_dataclass(annotation)
+        or typing.is_typeddict(annotation)
+        or issubclass(annotation, msgspec.Struct)
+    )
+
+
+def _schema_in(annotation: Any, many: bool) -> Typed | None:
+    """Return the marshmallow Schema in an annotation, if there is one."""
+    marshmallow = sys.modules.get("marshmallow")
+    if marshmallow is None:
+        return None
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in _UNIONS:
+        parts = [argument for argument in arguments if argument is not types.NoneType]
+        return _schema_in(parts[0], many) if len(parts) == 1 else None
+    if origin in _LISTS:
+        return _schema_in(arguments[0], True)
+    candidates: tuple[Any, ...] = (annotation,)
+    if origin is typing.Annotated:
+        value, *candidates_ = arguments
+        candidates, many = tuple(candidates_), many or typing.get_origin(value) in _LISTS
+    for candidate in candidates:
+        made = candidate() if isinstance(candidate, type) and issubclass(candidate, marshmallow.Schema) else candidate
+        if isinstance(made, marshmallow.Schema):
+            return Typed(type(made).__name__, schema=made, many=many or made.many)
+    return None
