@@ -15,7 +15,7 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos large wheel-test clean
+.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos large followers wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -68,6 +68,9 @@ chaos-swift: $(VENV)/.test  ## 1,000 uploads into devstack/mini while RabbitMQ, 
 
 large: $(VENV)/.test  ## 2 GiB up and down through a real server, and the memory that took (LARGE="--size 512")
 	$(BIN)/python -m tests.integration.large $(LARGE)
+
+followers: $(VENV)/.test  ## 1,000 slow clients that follow executions, and what they cost the server
+	$(BIN)/python -m tests.integration.followers
 
 wheel-test: $(VENV)/.test  ## build the wheel, install it in a clean environment, try it there
 	rm -rf build/wheel && mkdir -p build/wheel

@@ -24,7 +24,7 @@ import msgspec
 
 from funcatron.errors import TransitionError
 
-__all__ = ["Execution", "State", "new_id", "transition"]
+__all__ = ["Execution", "State", "Status", "new_id", "transition"]
 
 State: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "failed", "cancelled", "expired"]
 Change: TypeAlias = Literal["start", "succeed", "fail", "retry", "cancel", "expire", "redrive"]
@@ -186,7 +186,6 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self, control: str = "/_funcatron") -> dict[str, Any]:
         """Return the record as the control API shows it; ``control`` is the URL path where that API is mounted."""
-        base = f"{control}/executions/{self.id}"
         return {
             "id": self.id,
             "function": self.function,
@@ -208,8 +207,47 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             "worker": self.worker,
             "progress": None if self.progress is None else msgspec.to_builtins(self.progress),
             "gate": self.gate,
-            "links": {"self": base, "result": f"{base}/result", "logs": f"{base}/logs", "cancel": f"{base}/cancel"},
+            "links": links_of(self.id, control),
         }
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an execution stands: of its record what changes while it runs, and nothing large."""
+
+    id: str
+    function: str
+    state: State
+    attempt: int
+    progress: Progress | None = None
+    failure: Failure | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @classmethod
+    def of(cls, execution: Execution) -> Status:
+        """Return the status of a record."""
+        return cls(**{name: getattr(execution, name) for name in cls.__struct_fields__})
+
+    @property
+    def ended(self) -> bool:
+        """Whether the execution is in an end state."""
+        return self.state in ENDED
+
+    def to_json(self, control: str = "/_funcatron") -> dict[str, Any]:
+        """Return the status as the control API shows it; ``control`` is the URL path where that API is mounted."""
+        return {
+            **msgspec.structs.asdict(self),
+            "progress": None if self.progress is None else msgspec.to_builtins(self.progress),
+            "started_at": rfc3339(self.started_at),
+            "ended_at": rfc3339(self.ended_at),
+            "links": links_of(self.id, control),
+        }
+
+
+def links_of(execution_id: str, control: str) -> dict[str, str]:
+    """Return where an execution's record is, and what belongs to it."""
+    base = f"{control}/executions/{execution_id}"
+    return {"self": base, **{name: f"{base}/{name}" for name in ("result", "logs", "events", "cancel")}}
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from funcatron.errors import Mistake
 from funcatron.event import CloudEvent
-from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, StoredResult
+from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, Status, StoredResult
 from funcatron.invocation import Invocation, Result
 
 __all__ = ["Dispatcher", "ExecutionStore", "Lease", "Middleware", "Trigger"]
@@ -119,6 +119,9 @@ class ExecutionStore(Protocol):
 
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
+
+    def statuses(self, execution_ids: Sequence[str]) -> Sequence[Status]:
+        """Return where these executions stand, those that are on record, in any order; in few queries."""
 
     def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
         """Return the record of this event for this function."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from funcatron.errors import InvalidInput, Problem, TransitionError, Unavailable, UnknownFunction, Violation
-from funcatron.execution import Execution, rfc3339
+from funcatron.execution import Execution, Status, rfc3339
 from funcatron.http.access import CallerCheck, is_nobodys
 from funcatron.http.call import Call
 from funcatron.http.events import read_events
+from funcatron.http.following import Following, version_of
 from funcatron.http.later import CONTROL, accepted, show
 from funcatron.http.metrics import CONTENT_TYPE, Metrics
 from funcatron.http.prefer import MAX_WAIT
@@ -28,6 +29,7 @@ from funcatron.ports import ExecutionQuery
 from funcatron.registry import Function, Registry, build_registry
 from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, load
+from funcatron.streams import Stream
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
@@ -36,6 +38,8 @@ __all__ = ["CALL", "ControlHandlers", "control_registry"]
 
 logger = logging.getLogger("funcatron.http")
 
+UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Headers of events, which no proxy may keep."""
 CALL = "call"
 """Where a control handler finds its Call: in ``context_``, under this name."""
 
@@ -60,6 +64,7 @@ class ControlHandlers:
         self._funcatron = funcatron
         self._metrics = metrics
         self._callers = CallerCheck(funcatron.registry.functions)
+        self._following = Following(lambda ids: funcatron.store.statuses(ids), lambda: funcatron.stopping)
 
     def find(self, name: str) -> Callable[..., Any] | None:
         """Return the handler of an operation."""
@@ -150,6 +155,21 @@ class ControlHandlers:
                 for line in lines
             ]
         }
+
+    async def follow_execution(
+        self,
+        id: str,  # noqa: A002
+        context_: Any,
+        all_projects: bool = False,
+        last_event_id: str | None = None,
+    ) -> Any:
+        """Its progress as server-sent events, until it has ended; 204 for who has seen the end already."""
+        status = Status.of(await self._find(id, context_, all_projects))
+        if status.ended and last_event_id == version_of(status):
+            return None, 204
+        links = _call(context_).root_path + CONTROL
+        events = Stream(self._following.events(status, links, last_event_id), bytes)
+        return Result(body=events, headers=UNBUFFERED, content_type="text/event-stream")
 
     async def cancel_execution(self, id: str, context_: Any, all_projects: bool = False) -> Any:  # noqa: A002
         """Move to cancelled, and ask its worker to stop."""

@@ -17,6 +17,7 @@ from funcatron.execution import (
     Failure,
     LogLine,
     Progress,
+    Status,
     StoredResult,
     transition,
 )
@@ -79,6 +80,11 @@ class MemoryStore:
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
         return self._records.get(execution_id)
+
+    def statuses(self, execution_ids: Sequence[str]) -> Sequence[Status]:
+        """Return where these executions stand."""
+        found = (self._records.get(execution_id) for execution_id in execution_ids)
+        return [Status.of(execution) for execution in found if execution is not None]
 
     def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
         """Return the record of this event for this function."""

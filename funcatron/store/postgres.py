@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from funcatron.errors import SettingsError, Unavailable
-from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
+from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, Status, StoredResult, transition
 from funcatron.execution import Change as ChangeName
 from funcatron.ports import Ending, ExecutionQuery, Lease, Message, Reservation
 from funcatron.store import changes, gates, sql
@@ -71,6 +71,11 @@ class PostgresStore:
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
         return self._one(sql.GET, {"id": execution_id})
+
+    def statuses(self, execution_ids: Sequence[str]) -> Sequence[Status]:
+        """Return where these executions stand."""
+        asked = sql.status_queries(execution_ids)
+        return [sql.status_from_row(row) for values in asked for row in self._rows(sql.STATUSES, values)]
 
     def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
         """Return the record of this event for this function."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from funcatron.execution import STATES, Attempt, Execution, LogLine, Progress, StoredResult
+from funcatron.execution import STATES, Attempt, Execution, LogLine, Progress, Status, StoredResult
 from funcatron.ports import ExecutionQuery, Reservation
 from funcatron.store import gates
 from funcatron.store.changes import Change
@@ -61,6 +61,12 @@ _SELECTED = ", ".join(_FIELDS)
 _DECODED: Final = tuple((index, _JSON[name]) for index, name in enumerate(_FIELDS) if name in _JSON)
 
 GET: Final = f"select {_SELECTED} from execution where id = :id"
+_STATUS: Final = Status.__struct_fields__
+ASKED_AT_ONCE: Final = 200
+"""Executions whose status is asked for in one statement; its text is always the same."""
+STATUSES: Final = (
+    f"select {', '.join(_STATUS)} from execution where id in ({', '.join(f':id{n}' for n in range(ASKED_AT_ONCE))})"
+)
 FIND_EVENT: Final = (
     f"select {_SELECTED} from execution"
     " where event_source = :event_source and event_id = :event_id and function = :function"
@@ -159,6 +165,21 @@ def from_row(row: Sequence[Any]) -> Execution:
         if value is not None:
             values[index] = decode(value)
     return Execution(**dict(zip(_FIELDS, values, strict=True)))
+
+
+def status_queries(execution_ids: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield the parameters of each ``STATUSES`` that has to be asked."""
+    for first in range(0, len(execution_ids), ASKED_AT_ONCE):
+        ids = execution_ids[first : first + ASKED_AT_ONCE]
+        yield {f"id{n}": ids[n] if n < len(ids) else "" for n in range(ASKED_AT_ONCE)}
+
+
+def status_from_row(row: Sequence[Any]) -> Status:
+    """Return the status that a row of ``STATUSES`` holds."""
+    values = dict(zip(_STATUS, row, strict=True))
+    if values["progress"] is not None:
+        values["progress"] = _JSON["progress"](values["progress"])
+    return Status(**values)
 
 
 def update(change: Change, execution_id: str, *, returning: bool = True) -> tuple[str, list[Any]]:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from funcatron.execution import STATES, Attempt, Execution, Failure, LogLine, Progress, StoredResult, transition
+from funcatron.execution import STATES, Attempt, Execution, Failure, LogLine, Progress, Status, StoredResult, transition
 from funcatron.execution import Change as ChangeName
 from funcatron.ports import Ending, ExecutionQuery, Message, Reservation
 from funcatron.store import changes, gates, sql
@@ -97,6 +97,16 @@ class SQLiteStore:
     def get(self, execution_id: str) -> Execution | None:
         """Return one record."""
         return self._one(sql.GET, {"id": execution_id})
+
+    def statuses(self, execution_ids: Sequence[str]) -> Sequence[Status]:
+        """Return where these executions stand."""
+        self._database.write_now()
+        with self._database.read() as connection:
+            return [
+                sql.status_from_row(row)
+                for asked in sql.status_queries(execution_ids)
+                for row in connection.execute(sql.STATUSES, asked).fetchall()
+            ]
 
     def find(self, *, function: str, event_source: str, event_id: str) -> Execution | None:
         """Return the record of this event for this function."""

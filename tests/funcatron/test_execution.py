@@ -122,6 +122,7 @@ def test_a_record_in_json_has_every_member_of_the_contract() -> None:
             "self": "/control/executions/1",
             "result": "/control/executions/1/result",
             "logs": "/control/executions/1/logs",
+            "events": "/control/executions/1/events",
             "cancel": "/control/executions/1/cancel",
         },
     }

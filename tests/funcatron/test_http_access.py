@@ -102,6 +102,8 @@ async def test_health_and_the_document_need_nothing(path: str) -> None:
 
 
 EXECUTION_PATHS = [("GET", ""), ("GET", "/result"), ("GET", "/logs"), ("POST", "/cancel")]
+EVENTS = "/events"
+"""Followed once it was cancelled, so that the stream ends."""
 
 
 async def test_the_id_of_an_anonymous_execution_is_the_key_to_it() -> None:
@@ -109,6 +111,7 @@ async def test_the_id_of_an_anonymous_execution_is_the_key_to_it() -> None:
         location = (await http.post("/open")).headers["location"]
         for method, path in EXECUTION_PATHS:
             assert (await http.request(method, location + path)).status_code in (200, 202)
+        assert (await http.get(location + EVENTS)).status_code == 200
         assert (await http.get("/_funcatron/executions/unknown")).status_code == 404
 
 
@@ -127,6 +130,19 @@ async def test_the_execution_of_a_principal_is_his_and_the_operators(method: str
         assert (await http.request(method, location + path, auth=("alice", "pw"))).status_code in (200, 202)
         if method == "GET":
             assert (await http.request(method, location + path, headers=OPERATOR)).status_code in (200, 202)
+
+
+async def test_whoever_may_see_an_execution_may_follow_it() -> None:
+    async with client(app()) as http:
+        location = (await http.post("/closed", auth=("alice", "pw"))).headers["location"]
+        assert (await http.post(location + "/cancel", headers=OPERATOR)).status_code == 200
+        assert (await http.get(location + EVENTS)).status_code == 401
+        assert (await http.get(location + EVENTS, auth=("alice", "wrong"))).status_code == 401
+        assert (await http.get(location + EVENTS, auth=("bob", "pw"))).status_code == 403
+        for allowed in ({"auth": ("alice", "pw")}, {"headers": OPERATOR}):
+            answer = await http.get(location + EVENTS, **allowed)  # type: ignore[arg-type]
+            assert answer.status_code == 200
+            assert '"state":"cancelled"' in answer.text
 
 
 async def test_without_a_token_loopback_may_do_everything() -> None:

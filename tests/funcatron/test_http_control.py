@@ -107,6 +107,27 @@ async def test_executions_are_listed_page_by_page(app: Funcatron) -> None:
         assert seen == ids
 
 
+async def test_an_execution_is_followed_to_its_end(app: Funcatron) -> None:
+    async with client(app) as http:
+        made = (await http.post("/executions", json={"function": "double", "input": {"n": 1}})).json()
+        followed = asyncio.create_task(http.get(f"/executions/{made['id']}/events"))
+        await asyncio.sleep(0)
+        await run_all(app)
+        answer = await followed
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.headers["cache-control"] == "no-store"
+        *_, last = [event for event in answer.text.split("\n\n") if event]
+        fields = dict(line.split(": ", 1) for line in last.splitlines())
+        assert fields["event"] == "end"
+        assert '"state":"succeeded"' in fields["data"]
+        seen = {"Last-Event-ID": fields["id"]}
+        assert (await http.get(f"/executions/{made['id']}/events", headers=seen)).status_code == 204
+        again = await http.get(f"/executions/{made['id']}/events", headers={"Last-Event-ID": "another"})
+        assert (again.status_code, again.text.count("event: end")) == (200, 1)
+        unknown = await http.get("/executions/unknown/events")
+        assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
 async def test_executions_are_filtered(app: Funcatron) -> None:
     async with client(app) as http:
         await http.post("/executions", json={"function": "double", "input": {"n": 1}})

@@ -150,6 +150,15 @@ async def test_one_execution_is_its_projects(method: str, path: str) -> None:
         assert (await http.as_("ann", method, location + path)).status_code == good
 
 
+async def test_one_execution_is_followed_by_its_project() -> None:
+    async with Client(app()) as http:
+        location = await http.call("ann")
+        await http.as_("ann", "POST", location + "/cancel")  # so that the stream ends
+        for user, status in (("ann", 200), ("ben", 200), ("cat", 404), ("adm", 404), ("dom", 403), (None, 401)):
+            assert (await http.as_(user, "GET", location + "/events")).status_code == status, user
+        assert (await http.as_("adm", "GET", location + "/events?all_projects=true")).status_code == 200
+
+
 async def test_an_admin_changes_what_is_anothers_by_asking() -> None:
     async with Client(app()) as http:
         location = await http.call("ann")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from funcatron.errors import TransitionError
-from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
+from funcatron.execution import Execution, LogLine, Progress, Status, StoredResult, new_id
 from funcatron.ports import Ending, ExecutionQuery, ExecutionStore, Reservation
 from funcatron.store.memory import MemoryStore
 from funcatron.store.postgres import PostgresStore
@@ -92,6 +92,24 @@ def test_an_input_of_a_megabyte_is_kept(store: ExecutionStore) -> None:
     given = accepted(store, input={"body": "é" * 500_000})
     assert store.get(given.id) == given
     assert store.start(given.id, worker="w", deadline=None) is not None
+
+
+def test_statuses_are_those_of_the_records(store: ExecutionStore) -> None:
+    waiting = [accepted(store) for _ in range(250)]
+    started = running(store)
+    store.progress(started.id, 1, Progress(1, 2, "ü"))
+    failed = running(store)
+    store.finish(failed.id, 1, FAILED)
+    ids = [*(one.id for one in waiting), "unknown", started.id, failed.id]
+    found = {status.id: status for status in store.statuses(ids)}
+    assert set(found) == set(ids) - {"unknown"}
+    for execution_id in (waiting[0].id, waiting[-1].id, started.id, failed.id):
+        record = store.get(execution_id)
+        assert record is not None
+        assert found[execution_id] == Status.of(record)
+    assert found[started.id].progress == Progress(1, 2, "ü")
+    assert (found[failed.id].state, found[failed.id].failure, found[failed.id].ended) == ("failed", "handler", True)
+    assert store.statuses([]) == []
 
 
 def test_an_unknown_id_is_none(store: ExecutionStore) -> None:

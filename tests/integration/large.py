@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 
 from tests.integration.running import die_with_the_tests, until
 
-__all__ = ["Server", "serving", "transfers"]
+__all__ = ["MIB", "Server", "call", "serving", "transfers", "uvicorn"]
 
 MIB = 1024 * 1024
 APP = """
@@ -84,8 +84,15 @@ class Server(NamedTuple):
 
     def peak(self) -> int:
         """Return the most memory that it ever had, in bytes."""
+        return self._status("VmHWM:")
+
+    def memory(self) -> int:
+        """Return the memory that it has, in bytes."""
+        return self._status("VmRSS:")
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        return int(status.partition(name)[2].split()[0]) * 1024
 
     def cpu(self) -> float:
         """Return the processor time that it has used, in seconds."""
@@ -94,40 +101,41 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, size: int, port: int) -> Iterator[Server]:
-    """Serve a file of ``size`` bytes, and take bodies."""
-    file = folder / "large.bin"
-    with file.open("wb") as sparse:
-        sparse.truncate(size)
-    (folder / "large_app.py").write_text(APP)
+def uvicorn(folder: Path, name: str, app: str, port: int, **environment: str) -> Iterator[int]:
+    """Serve the ``app`` of a module's text from ``folder``; gives the process' id. It must write nothing to its log."""
+    (folder / f"{name}.py").write_text(app)
     command = [
         sys.executable,
         "-W",
         "error",
         "-m",
         "uvicorn",
-        "large_app:app",
+        f"{name}:app",
         "--port",
         str(port),
         "--log-level",
         "error",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "LARGE_FILE": str(file), "TMPDIR": str(folder)}
+    surroundings = {**os.environ, "PYTHONPATH": str(folder), "TMPDIR": str(folder), **environment}
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stderr=log,
-            preexec_fn=die_with_the_tests,
-        )
+        process = subprocess.Popen(command, cwd=folder, env=surroundings, stderr=log, preexec_fn=die_with_the_tests)
         try:
             until(lambda: _answers(port, process), "the server answers")
-            yield Server(port, process.pid, file)
+            yield process.pid
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(30)
     assert (folder / "log").read_text() == ""
+
+
+@contextmanager
+def serving(folder: Path, size: int, port: int) -> Iterator[Server]:
+    """Serve a file of ``size`` bytes, and take bodies."""
+    file = folder / "large.bin"
+    with file.open("wb") as sparse:
+        sparse.truncate(size)
+    with uvicorn(folder, "large_app", APP, port, LARGE_FILE=str(file)) as pid:
+        yield Server(port, pid, file)
 
 
 def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:

@@ -71,11 +71,11 @@ def test_the_shop(open_to_all: Program) -> None:
 
 def test_the_control_api(open_to_all: Program) -> None:
     operations, cases = examine(open_to_all, "/_funcatron/openapi.json")
-    assert operations == 12
+    assert operations == 14
     assert cases > 300
 
 
 def test_the_control_api_behind_a_token(locked: Program) -> None:
     operations, cases = examine(locked, "/_funcatron/openapi.json", "-H", f"Authorization: Bearer {TOKEN}")
-    assert operations == 12
+    assert operations == 14
     assert cases > 300
