@@ -30,6 +30,7 @@ DATA = [
     "funcatron_openapi/callbacks.yaml",
     "funcatron_openapi/control.yaml",
     "funcatron_openapi/x-funcatron.schema.json",
+    "funcatron_openstack/py.typed",
 ]
 
 
@@ -37,7 +38,7 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.startswith("funcatron")} == set()
-    assert tops >= {"funcatron", "funcatron_celery", "funcatron_openapi"}
+    assert tops >= {"funcatron", "funcatron_celery", "funcatron_openapi", "funcatron_openstack"}
     assert set(DATA) <= set(names)
     assert [name for name in names if "__pycache__" in name or ("/tests/" in name and "skeleton" not in name)] == []
 
@@ -60,9 +61,14 @@ def test_every_plugin_loads(wheel: Path) -> None:
     points = distribution("funcatron").entry_points
     assert {point.group for point in points} == {
         "console_scripts",
+        "funcatron.bundles",
+        "funcatron.connections",
         "funcatron.dispatchers",
+        "funcatron.events",
+        "funcatron.identities",
         "funcatron.stores",
         "funcatron.triggers",
+        "funcatron.trusts",
         "funcatron.workers",
     }
     for point in points:

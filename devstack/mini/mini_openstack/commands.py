@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mini_openstack import broker, keystone, swift
+from mini_openstack import broker, keystone, swift, telemetry
 from mini_openstack.clouds import as_shell, exports, write_clouds
 from mini_openstack.errors import MiniError
-from mini_openstack.layout import DEFAULT, Layout
+from mini_openstack.layout import DEFAULT, Layout, Ports
 from mini_openstack.packages import Programs, missing
 from mini_openstack.processes import Processes
 
@@ -25,8 +25,9 @@ LACKING = 3
 def up() -> int:
     """Start a stack; returns the exit code."""
     parser = _parser("Start Keystone, Swift, RabbitMQ and ceilometermiddleware on the loopback.")
-    parser.add_argument("--port-base", type=int, metavar="N", help="the first of eight ports (default: free ones)")
+    parser.add_argument("--port-base", type=int, metavar="N", help="the first of nine ports (default: free ones)")
     parser.add_argument("--placement", choices=swift.PLACEMENTS, default="last", help=PLACEMENT_HELP)
+    parser.add_argument("--aodh", action="store_true", help="Ceilometer and Aodh too: notifications raise alarms")
     parser.add_argument("--fresh", action="store_true", help="begin anew: stop the stack and delete its folder first")
     arguments = parser.parse_args()
     return _told(lambda: _up(arguments))
@@ -62,7 +63,10 @@ def _up(arguments: argparse.Namespace) -> None:
     if lacks := missing():
         raise Lacking("this machine lacks " + " and ".join(lacks))
     layout, programs = Layout(arguments.dir), Programs()
-    programs.install(say)
+    alarms = Programs(telemetry.REQUIREMENTS, what="Ceilometer and Aodh") if arguments.aodh else None
+    for wanted in (programs, alarms):
+        if wanted is not None:
+            wanted.install(say)
     if arguments.fresh:
         _down(layout, delete=True)
     layout.make()
@@ -83,12 +87,23 @@ def _up(arguments: argparse.Namespace) -> None:
         say(f"Swift serves at http://127.0.0.1:{ports.proxy}")
         broker.wait(ports, processes)
         say(f"RabbitMQ serves at 127.0.0.1:{ports.rabbitmq}")
+        if alarms is not None:
+            _watch(layout, ports, programs, alarms, processes)
+            say(f"Aodh serves at http://127.0.0.1:{ports.aodh}")
     except BaseException:
         processes.stop()
         broker.stop_mapper(layout, ports)
         raise
     option = "" if layout.folder == DEFAULT.resolve() else f" --dir {layout.folder}"
     say(f'up. Now: eval "$(devstack/mini/env{option})"    and in the end: devstack/mini/down{option}')
+
+
+def _watch(layout: Layout, ports: Ports, programs: Programs, alarms: Programs, processes: Processes) -> None:
+    """Start Ceilometer and Aodh beside what is up."""
+    telemetry.prepare(layout, ports, alarms)
+    telemetry.register(layout, ports, programs)
+    telemetry.start(layout, ports, alarms, processes)
+    telemetry.wait(ports, programs, processes)
 
 
 def _down(layout: Layout, *, delete: bool) -> None:

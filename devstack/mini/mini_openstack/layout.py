@@ -35,10 +35,11 @@ class Ports:
     rabbitmq: int
     distribution: int
     epmd: int
+    aodh: int
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """Return eight ports in a row."""
+        """Return the ports from ``base`` on, in a row."""
         return cls(*range(base, base + len(cls.__dataclass_fields__)))
 
     @classmethod
@@ -52,7 +53,7 @@ class Ports:
             ports = cls.from_base(base)
             if not ports.taken():
                 return ports
-        raise MiniError(f"no eight free ports in a row between {BASES.start} and {BASES.stop}")
+        raise MiniError(f"too few free ports in a row between {BASES.start} and {BASES.stop}")
 
     def taken(self) -> list[int]:
         """Return those on which somebody listens."""
@@ -80,6 +81,7 @@ class Layout:
         self.devices = self.folder / "devices"
         self.keystone = self.folder / "keystone"
         self.rabbitmq = self.folder / "rabbitmq"
+        self.telemetry = self.folder / "telemetry"
         self.clouds = self.folder / "clouds.yaml"
         self._ports = self.folder / "ports.json"
 
@@ -99,7 +101,7 @@ class Layout:
         Raises MiniError where somebody listens on them.
         """
         if self.made:
-            ports = Ports(**json.loads(self._ports.read_text()))
+            ports = self.known_ports()
             if base is not None and ports != Ports.from_base(base):
                 raise MiniError(f"the stack in {self.folder} has other ports; give another --dir, or --fresh")
         else:
@@ -113,4 +115,4 @@ class Layout:
         """Return the ports of a stack that was started. Raises MiniError where there is none."""
         if not self.made:
             raise MiniError(f"there is no stack in {self.folder}: start one with devstack/mini/up --dir {self.folder}")
-        return Ports(**json.loads(self._ports.read_text()))
+        return Ports.from_base(json.loads(self._ports.read_text())["object"])

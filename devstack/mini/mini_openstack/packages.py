@@ -1,4 +1,4 @@
-"""The programs of the stack: an environment with the OpenStack packages, shared by all stacks of a user."""
+"""The programs of the stack: environments with the OpenStack packages, shared by all stacks of a user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini_openstack.errors import MiniError
@@ -39,10 +39,14 @@ def missing() -> list[str]:
 
 
 class Programs:
-    """The environment with the OpenStack programs, made on first use."""
+    """An environment with programs of OpenStack, made on first use; ``what`` they are is told to who waits for it."""
 
-    def __init__(self) -> None:
-        wanted = hashlib.sha256("\n".join((sys.version, *REQUIREMENTS)).encode()).hexdigest()[:12]
+    def __init__(
+        self, requirements: Sequence[str] = REQUIREMENTS, *, what: str = "Swift, Keystone and their middleware"
+    ) -> None:
+        self._requirements = requirements
+        self._what = what
+        wanted = hashlib.sha256("\n".join((sys.version, *requirements)).encode()).hexdigest()[:12]
         self.folder = CACHE / f"programs-{wanted}"
         self.python = self.folder / "bin" / "python"
         self._done = self.folder / "complete"
@@ -59,11 +63,11 @@ class Programs:
         """Install what is missing. Raises MiniError with pip's own words."""
         if self.ready():
             return
-        say(f"installing Swift, Keystone and their middleware into {self.folder} (once, a minute or two)")
+        say(f"installing {self._what} into {self.folder} (once, a minute or two)")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         venv.create(self.folder, with_pip=True, clear=True)
         pip = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-compile"]
-        done = subprocess.run([*pip, *REQUIREMENTS], capture_output=True, text=True, check=False)
+        done = subprocess.run([*pip, *self._requirements], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise MiniError(f"pip could not install {', '.join(REQUIREMENTS)}:\n{done.stderr.strip()}")
+            raise MiniError(f"pip could not install {', '.join(self._requirements)}:\n{done.stderr.strip()}")
         self._done.touch()

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mini_openstack.errors import MiniError
@@ -15,6 +15,7 @@ from mini_openstack.errors import MiniError
 __all__ = ["Processes"]
 
 PATIENCE = 90.0  # seconds for a port to open; a few on a machine that is idle
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # whatever the shell says: who keeps no bytecode compiles all at each start
 TAIL = 12  # lines of a log that are shown when its process has failed
 
 
@@ -32,7 +33,7 @@ class Processes:
         with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **COMPILED, **(env or {})},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -43,12 +44,18 @@ class Processes:
 
     def wait_for(self, name: str, port: int, greeting: bytes = b"") -> None:
         """Wait until the server answers. Raises MiniError with the end of its log where it has died, or does not."""
+        self.wait_until(name, lambda: _answers(port, greeting), f"does not listen on port {port}")
+
+    def wait_until(self, name: str, ready: Callable[[], bool], otherwise: str) -> None:
+        """Wait until the server is ready; ``otherwise`` says what is wrong where it never is. Raises MiniError with the
+        end of its log then, or where it has died.
+        """
         end = time.monotonic() + PATIENCE
-        while not _answers(port, greeting):
+        while not ready():
             if not self.runs(name):
                 raise MiniError(f"{name} has ended; {self._tail(name)}")
             if time.monotonic() > end:
-                raise MiniError(f"{name} does not listen on port {port}; {self._tail(name)}")
+                raise MiniError(f"{name} {otherwise}; {self._tail(name)}")
             time.sleep(0.03)
 
     def runs(self, name: str) -> bool:
