@@ -7,9 +7,9 @@ triggers and tests.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from importlib.resources import files
@@ -21,7 +21,8 @@ import msgspec
 from funcatron import plugins
 from funcatron.bundles import documents_of
 from funcatron.calls import Calls, ThreadCalls
-from funcatron.clouds import clouds_of
+from funcatron.clock import SYSTEM_CLOCK, Clock
+from funcatron.clouds import Clouds, clouds_of
 from funcatron.codec import encode_input
 from funcatron.endings import Endings, record_of_sync_call
 from funcatron.errors import FuncatronError, Problem, Unavailable
@@ -58,7 +59,7 @@ class Funcatron:
     ``specs`` are paths, URLs or dicts, and so are ``overlays``, which change them (OpenAPI Overlay 1.x; those of the
     settings come first); ``handlers`` take the place of importing what operationIds name; ``middleware`` wraps every
     invocation, the first one outermost; ``settings`` are read from the environment where none are given; ``store``,
-    ``dispatcher`` and ``calls`` stand in for what the settings name (tests, embedding).
+    ``dispatcher``, ``calls`` and ``clock`` stand in for what the settings name and the system has (tests, embedding).
 
     Documents are loaded here, so a mistake raises SpecError here. Handlers are bound on first use of ``registry``
     (any door, or ``start``), so that services may be registered before.
@@ -74,6 +75,7 @@ class Funcatron:
         store: ExecutionStore | None = None,
         dispatcher: Dispatcher | None = None,
         calls: Calls | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = settings or load_settings()
         self.documents = load_documents(
@@ -82,12 +84,14 @@ class Funcatron:
             self.settings.cache_folder,
             (*self.settings.overlay, *overlays),
         )
+        self.clock = clock
         self.services = Services()
         self.handlers = handlers
         self._middleware = tuple(middleware)
         self._given_store = store
         self._given_dispatcher = dispatcher
         self._calls = calls
+        self._clouds: Clouds | None = None
         self._door: Any = None
         self._lease: Lease | None = None
         self.stopping = False
@@ -105,6 +109,26 @@ class Funcatron:
 
         return register
 
+    def standing_in(
+        self,
+        *,
+        store: ExecutionStore,
+        dispatcher: Dispatcher,
+        clock: Clock = SYSTEM_CLOCK,
+        settings: Settings | None = None,
+        clouds: Clouds | None = None,
+    ) -> Funcatron:
+        """Return another application with the documents, handlers, services and middleware of this one, and these
+        parts in place of its own, for tests: nothing that this one has is opened, started or changed.
+        """
+        other = copy.copy(self)
+        for name in [name for name, value in vars(Funcatron).items() if isinstance(value, part)]:
+            other.__dict__.pop(name, None)
+        made = {"_lock": threading.RLock(), "_door": None, "_lease": None, "services": self.services.copy()}
+        given = {"_given_store": store, "_given_dispatcher": dispatcher, "_clouds": clouds, "clock": clock}
+        vars(other).update(made, **given, settings=settings or self.settings)
+        return other
+
     @part
     def registry(self) -> Registry:
         """The functions, bound to their handlers; raises SpecError with every mistake."""
@@ -113,7 +137,7 @@ class Funcatron:
             handlers=self.handlers,
             services=self.services,
             validate_responses=self.settings.validate_responses,
-            clouds=clouds_of(self.settings),
+            clouds=self._clouds or clouds_of(self.settings),
         )
         if not any(function.operation.callbacks for function in own):
             return own
@@ -159,7 +183,7 @@ class Funcatron:
     @part
     def invoker(self) -> Invoker:
         """The middle of every door."""
-        return Invoker(services=self.services, calls=self.calls, middleware=self._middleware)
+        return Invoker(services=self.services, calls=self.calls, middleware=self._middleware, clock=self.clock)
 
     @part
     def runner(self) -> Runner:
@@ -171,10 +195,11 @@ class Funcatron:
             invoker=self.invoker,
             alive=self.store.alive,
             killed=lambda worker: worker in self.killed,
-            ended=Endings(self.registry, self.dispatcher).after,
+            ended=Endings(self.registry, self.dispatcher, self.clock).after,
             publish=self.dispatcher.republish,
             finish_later=finish_later,
             redacted=self.settings.redact,
+            clock=self.clock,
         )
 
     @part
@@ -242,7 +267,7 @@ class Funcatron:
         found = function if isinstance(function, Function) else self.registry.get(function)
         execution_id = execution_id or new_id()
         given = arguments or {}
-        created = time.time()
+        created = self.clock.time()
         try:
             bound = given if checked else found.binder.from_call(given)
         except (Problem, FuncatronError) as error:
@@ -254,7 +279,7 @@ class Funcatron:
             trigger=trigger,
             arguments=bound,
             event=event,
-            deadline=time.monotonic() + timeout if timeout else None,
+            deadline=self.clock.monotonic() + timeout if timeout else None,
             headers=headers or {},
             principal=principal,
             extras=extras or {},
@@ -270,7 +295,7 @@ class Funcatron:
         keep = partial(encode_input, kept, strict=False)  # before: files are closed and bodies changed after
         stored = await asyncio.to_thread(keep) if function.operation.body is not None else keep()
         result = await self.invoker.invoke(function, invocation)
-        record = record_of_sync_call(function, invocation, stored, result, created)
+        record = record_of_sync_call(function, invocation, stored, result, (created, self.clock.time()))
         try:
             await asyncio.to_thread(self.store.create, [record])
         except Unavailable as error:
@@ -299,7 +324,8 @@ class Funcatron:
         given = arguments or {}
         bound = given if checked else found.binder.from_call(given)
         limit = self.settings.max_message
-        record = record_of_call(found, bound, trigger, limit, headers=headers, principal=principal)
+        now = self.clock.time()
+        record = record_of_call(found, bound, trigger, limit, now=now, headers=headers, principal=principal)
         if execution_id is not None:
             record = msgspec.structs.replace(record, id=execution_id)
         if await self.dispatcher.dispatch(record):
@@ -327,7 +353,7 @@ class Funcatron:
 
     def submit(self, calls: Sequence[EventCall]) -> list[Execution]:
         """Accept what events call, all of it or nothing; blocks, returns and raises as ``publish``."""
-        records = [record_of_event(call, self.settings.max_message) for call in calls]
+        records = [record_of_event(call, self.settings.max_message, now=self.clock.time()) for call in calls]
         if not records:
             return []
         new = self.dispatcher.submit(records)

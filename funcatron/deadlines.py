@@ -7,26 +7,24 @@ an invocation takes. What is cancelled, and what is raised, is the same.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Generator
 from types import CoroutineType, TracebackType
 from typing import Any, Self
 
+from funcatron.clock import SYSTEM_CLOCK, Alarm, Clock
 from funcatron.errors import TimeLimitExceeded
 
 __all__ = ["Begun", "Deadlines", "Limited"]
-
-SLACK = 0.001
-"""Seconds that a timer is set late: a loop whose clock ticks in milliseconds must not ring it early."""
 
 
 class Deadlines:
     """The deadlines of the calls that run on one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock = SYSTEM_CLOCK) -> None:
         self.loop = loop
+        self._clock = clock
         self._open: set[Limited] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Alarm | None = None
         self._rings = 0.0
 
     def open(self, limited: Limited) -> None:
@@ -43,10 +41,10 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         self._rings = when
-        self._timer = self.loop.call_later(max(0.0, when - time.monotonic()) + SLACK, self._ring)
+        self._timer = self._clock.call_at(self.loop, when, self._ring)
 
     def _ring(self) -> None:
-        self._timer, now = None, time.monotonic()
+        self._timer, now = None, self._clock.monotonic()
         for limited in [limited for limited in self._open if limited.deadline <= now]:
             self._open.discard(limited)
             limited.expire()
@@ -56,7 +54,7 @@ class Deadlines:
 
 class Limited:
     """``with Limited(deadlines, deadline)``: what the current task does inside is cancelled at ``deadline``, in seconds
-    of ``time.monotonic()``, and TimeLimitExceeded raised in its place.
+    of the clock's ``monotonic()``, and TimeLimitExceeded raised in its place.
     """
 
     __slots__ = ("_cancelling", "_deadlines", "_task", "deadline", "expired")

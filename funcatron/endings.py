@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.codec import decode_input, decode_json
 from funcatron.errors import Problem
 from funcatron.execution import Execution, StoredResult, new_id
@@ -29,7 +29,8 @@ DELIVER = "funcatron.callbacks.deliver"
 class Endings:
     """Dispatches the callbacks of an execution that has ended; doing so twice makes no second delivery."""
 
-    def __init__(self, registry: Registry, dispatcher: Dispatcher) -> None:
+    def __init__(self, registry: Registry, dispatcher: Dispatcher, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._registry = registry
         self._dispatcher = dispatcher
 
@@ -74,7 +75,7 @@ class Endings:
             event_id=f"callback/{callback.name}/{callback.expression}/{callback.method}/{execution.ended_at}",
             principal=execution.principal,
             project_id=execution.project_id,
-            created_at=time.time(),
+            created_at=self._clock.time(),
         )
 
 
@@ -133,10 +134,10 @@ def kept_headers(result: Result) -> dict[str, str]:
 
 
 def record_of_sync_call(
-    function: Function, invocation: Invocation, stored: dict[str, Any], result: Result, created: float
+    function: Function, invocation: Invocation, stored: dict[str, Any], result: Result, times: tuple[float, float]
 ) -> Execution:
     """Return the record of a sync call that has ended (``record: true``); ``stored`` is its input in the form of
-    funcatron.codec. A streamed body is not kept.
+    funcatron.codec, ``times`` are those of its start and its end. A streamed body is not kept.
     """
     kept = stored_result(result if isinstance(result.body, bytes) else msgspec.structs.replace(result, body=b""))
     problem = None
@@ -157,7 +158,7 @@ def record_of_sync_call(
         failure=None if result.ok else (result.failure or "handler"),  # type: ignore[arg-type]
         principal=None if invocation.principal is None else msgspec.to_builtins(invocation.principal),
         project_id=None if invocation.principal is None else invocation.principal.project_id,
-        created_at=created,
-        started_at=created,
-        ended_at=time.time(),
+        created_at=times[0],
+        started_at=times[0],
+        ended_at=times[1],
     )

@@ -6,13 +6,13 @@ What crosses a hot path is a frozen msgspec Struct (cheap to make); what is made
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.event import CloudEvent
 from funcatron.headers import Headers
 from funcatron.types import Arguments, TriggerKind
@@ -36,9 +36,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     """One call of one function, whichever door it came through.
 
     ``arguments`` hold the validated input by argument name, the body under ``body``. ``deadline`` is in seconds of
-    ``time.monotonic()``. ``headers`` are the caller's, in lower case, credentials left out. ``extras`` are what only
-    one door can offer a handler by name (connexion's ``user``, ``token_info``, ``context_``). ``streaming`` is False
-    where the caller cannot pass chunks on as they come: a streamed reply is then read to its end in the invocation.
+    the clock's ``monotonic()``. ``headers`` are the caller's, in lower case, credentials left out. ``extras`` are
+    what only one door can offer a handler by name (connexion's ``user``, ``token_info``, ``context_``). ``streaming``
+    is False where the caller cannot pass chunks on as they come: a streamed reply is then read to its end in the
+    invocation.
     """
 
     id: str
@@ -83,14 +84,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class Context:
     """What a handler may ask about the call it serves; made only for handlers that name ``context``."""
 
-    __slots__ = ("_invocation", "_openstack", "logger")
+    __slots__ = ("_clock", "_invocation", "_openstack", "logger")
 
     def __init__(
         self,
         invocation: Invocation,
         logger: logging.Logger | logging.LoggerAdapter[Any],
         openstack: Callable[[Invocation], Any] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._invocation = invocation
         self._openstack = openstack
         self.logger = logger
@@ -119,12 +122,12 @@ class Context:
     def deadline(self) -> datetime | None:
         """When this attempt is ended, in UTC, or None where it has no limit."""
         left = self.remaining()
-        return None if left is None else datetime.fromtimestamp(time.time() + left, UTC)
+        return None if left is None else datetime.fromtimestamp(self._clock.time() + left, UTC)
 
     def remaining(self) -> float | None:
         """Return the seconds left to the deadline (negative once it has passed), or None without one."""
         deadline = self._invocation.deadline
-        return None if deadline is None else deadline - time.monotonic()
+        return None if deadline is None else deadline - self._clock.monotonic()
 
     @property
     def principal(self) -> Principal | None:

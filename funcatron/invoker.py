@@ -12,7 +12,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import time
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from types import CoroutineType
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from funcatron.calls import Calls, Cancelled
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.deadlines import Begun, Deadlines, Limited
 from funcatron.errors import TimeLimitExceeded
 from funcatron.failures import Exit, refusal
@@ -44,9 +44,17 @@ T = TypeVar("T")
 class Invoker:
     """Invokes functions: middleware, services, the handler, its reply; never raises but on cancellation."""
 
-    def __init__(self, *, services: Services, calls: Calls, middleware: Sequence[Middleware] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        services: Services,
+        calls: Calls,
+        middleware: Sequence[Middleware] = (),
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._services = services
         self._calls = calls
+        self._clock = clock
         self._middleware = tuple(middleware)
         self._chains: dict[Function, CallNext] = {}
         self._is_straight: dict[Function, bool] = {}
@@ -93,21 +101,22 @@ class Invoker:
 
     async def _straight(self, function: Function, invocation: Invocation) -> Result:
         """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
-        return await self._in_thread(function, invocation, _left(invocation))
+        return await self._in_thread(function, invocation, self._left(invocation))
 
     def _alone(self, function: Function) -> CallNext:
         """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, and its
         time limit is set only where the handler waits for something (before that nothing could end it).
         """
         handler, encode, as_given = function.handler, function.replies.encode, function.binder.as_given
+        clock = self._clock
 
         async def invoke(invocation: Invocation) -> Result:
             try:
                 deadline, arguments = invocation.deadline, invocation.arguments
-                if deadline is not None and deadline <= time.monotonic():
+                if deadline is not None and deadline <= clock.monotonic():
                     raise TimeLimitExceeded
                 if len(arguments) != as_given:
-                    arguments = _arguments(function, invocation, NOTHING)
+                    arguments = _arguments(function, invocation, NOTHING, clock)
                 returned: Any = handler(**arguments)
                 if type(returned) is CoroutineType:
                     try:
@@ -134,27 +143,44 @@ class Invoker:
             return await awaitable
 
     async def _perform(self, function: Function, invocation: Invocation) -> Result:
-        limit = _left(invocation)
+        limit = self._left(invocation)
         perform = self._on_loop if function.is_async else self._in_thread
         if invocation.deadline is None:
             return await perform(function, invocation, limit)
         with Limited(self._deadlines_of_loop(), invocation.deadline):
             return await perform(function, invocation, limit)
 
+    def _left(self, invocation: Invocation) -> float | None:
+        """Return the seconds to the deadline; raises TimeLimitExceeded past it."""
+        if invocation.deadline is None:
+            return None
+        limit = invocation.deadline - self._clock.monotonic()
+        if limit <= 0:
+            raise TimeLimitExceeded
+        return limit
+
     def _deadlines_of_loop(self) -> Deadlines:
         loop = asyncio.get_running_loop()
         if self._deadlines is None or self._deadlines.loop is not loop:
-            self._deadlines = Deadlines(loop)
+            self._deadlines = Deadlines(loop, self._clock)
         return self._deadlines
 
     async def _on_loop(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
         async with AsyncExitStack() as stack:
             services = await self._services.enter(function.binder.services, stack)
-            result = await _called(function, invocation, services)
+            result = await self._called(function, invocation, services)
             if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(outer=stack.pop_all())
             return result
         raise _swallowed(function)
+
+    async def _called(self, function: Function, invocation: Invocation, services: Mapping[str, Any]) -> Result:
+        """The whole of an async invocation but its services: handler and reply."""
+        returned = function.handler(**_arguments(function, invocation, services, self._clock))
+        if type(returned) is CoroutineType or inspect.isawaitable(returned):
+            returned = await returned
+        result = function.replies.encode(returned)
+        return result if invocation.streaming else await _collected(result)
 
     async def _in_thread(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
         if not function.binder.services:
@@ -171,7 +197,7 @@ class Invoker:
         self, function: Function, invocation: Invocation, limit: float | None, services: Mapping[str, Any]
     ) -> Result:
         straight = self.is_straight(function)
-        call = functools.partial(_call_blocking, function, invocation, self._services, services, straight)
+        call = functools.partial(self._call_blocking, function, invocation, services, straight)
         if function.is_generator and invocation.streaming:
             thread = OwnThread()
             result = await thread.run(call)
@@ -180,15 +206,40 @@ class Invoker:
         result = await self._calls.run(call, limit)
         return result if invocation.streaming else await _collected(result)
 
+    def _call_blocking(
+        self, function: Function, invocation: Invocation, opened: Mapping[str, Any], straight: bool
+    ) -> Result:
+        """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply.
 
-def _left(invocation: Invocation) -> float | None:
-    """Return the seconds to the deadline; raises TimeLimitExceeded past it."""
-    if invocation.deadline is None:
-        return None
-    limit = invocation.deadline - time.monotonic()
-    if limit <= 0:
-        raise TimeLimitExceeded
-    return limit
+        An async stream is read to its end here if there is no loop outside (``straight``). Past the deadline nobody
+        waits for it any more: what its services did is rolled back.
+        """
+        clock = self._clock
+        try:
+            with ExitStack() as stack:
+                inner = self._services.enter_sync(function.binder.services, stack)
+                returned = function.handler(**_arguments(function, invocation, {**opened, **inner}, clock))
+                if inspect.isawaitable(returned):
+                    getattr(returned, "close", bool)()
+                    raise InvalidReply("the handler returned an awaitable: declare it with async def")
+                result = function.replies.encode(returned)
+                if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
+                    read = (
+                        result.body.collect(invocation.deadline, clock)
+                        if result.body.blocking
+                        else asyncio.run(result.body.acollect())
+                    )
+                    result = msgspec.structs.replace(result, body=read)
+                if invocation.deadline is not None and clock.monotonic() >= invocation.deadline:
+                    raise TimeLimitExceeded
+                if isinstance(result.body, Stream) and result.body.lasting:
+                    result.body.then(inner=stack.pop_all())
+                return result
+        except (StopIteration, GeneratorExit) as error:  # no future can carry these
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+        except SystemExit as error:
+            raise Exit(error.code) from error
+        raise _swallowed(function)
 
 
 async def _through(middleware: Middleware, call_next: CallNext, function: Function, invocation: Invocation) -> Result:
@@ -207,15 +258,6 @@ def _name(middleware: Any) -> str:
     return str(getattr(middleware, "__qualname__", type(middleware).__qualname__))
 
 
-async def _called(function: Function, invocation: Invocation, services: Mapping[str, Any]) -> Result:
-    """The whole of an async invocation but its services: handler and reply."""
-    returned = function.handler(**_arguments(function, invocation, services))
-    if type(returned) is CoroutineType or inspect.isawaitable(returned):
-        returned = await returned
-    result = function.replies.encode(returned)
-    return result if invocation.streaming else await _collected(result)
-
-
 async def _collected(result: Result) -> Result:
     """Return the result with its stream read to the end."""
     if not isinstance(result.body, Stream):
@@ -223,47 +265,12 @@ async def _collected(result: Result) -> Result:
     return msgspec.structs.replace(result, body=await result.body.acollect())
 
 
-def _call_blocking(
-    function: Function, invocation: Invocation, services: Services, opened: Mapping[str, Any], straight: bool
-) -> Result:
-    """The whole of a sync invocation, in the one thread that it runs in: sync services, handler, reply.
-
-    An async stream is read to its end here if there is no loop outside (``straight``). Past the deadline nobody waits
-    for it any more: what its services did is rolled back.
-    """
-    try:
-        with ExitStack() as stack:
-            inner = services.enter_sync(function.binder.services, stack)
-            returned = function.handler(**_arguments(function, invocation, {**opened, **inner}))
-            if inspect.isawaitable(returned):
-                getattr(returned, "close", bool)()
-                raise InvalidReply("the handler returned an awaitable: declare it with async def")
-            result = function.replies.encode(returned)
-            if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
-                read = (
-                    result.body.collect(invocation.deadline)
-                    if result.body.blocking
-                    else asyncio.run(result.body.acollect())
-                )
-                result = msgspec.structs.replace(result, body=read)
-            if invocation.deadline is not None and time.monotonic() >= invocation.deadline:
-                raise TimeLimitExceeded
-            if isinstance(result.body, Stream) and result.body.lasting:
-                result.body.then(inner=stack.pop_all())
-            return result
-    except (StopIteration, GeneratorExit) as error:  # no future can carry these
-        raise RuntimeError(f"the handler raised {type(error).__name__}") from error
-    except SystemExit as error:
-        raise Exit(error.code) from error
-    raise _swallowed(function)
-
-
-def _arguments(function: Function, invocation: Invocation, services: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(function: Function, invocation: Invocation, services: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     binder = function.binder
     context = None
     if binder.wants_context:
         adapter = logging.LoggerAdapter(handler_logger, {"execution": invocation.id, "function": invocation.function})
-        context = Context(invocation, adapter, function.openstack)
+        context = Context(invocation, adapter, function.openstack, clock)
     return binder.call(
         invocation.arguments, context=context, event=invocation.event, extras=invocation.extras, services=services
     )

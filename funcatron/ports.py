@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -340,6 +341,30 @@ class Described(Protocol):
 
     def channel(self) -> Channel:
         """Return where they are sent to, and what they look like; nothing is connected for that."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A trigger whose events come by the clock: whoever has a clock of his own can make them."""
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return when the first event after ``moment`` (UTC) is to come."""
+
+    def to_event(self, tick: datetime) -> CloudEvent:
+        """Return the event of that moment."""
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """A trigger that can say what its event would be, without what it listens to: for tests."""
+
+    def simulate(self, facts: Mapping[str, Any]) -> CloudEvent | None:
+        """Return the event that these facts would be to it, None where they do not concern it; pure.
+
+        ``facts`` are in the words of whoever knows of it: a message (``queue``, ``body``, ``headers``,
+        ``content_type``, ``message_id``), an object (``container``, ``object``, ``action`` and more). Raises
+        InvalidInput for what would be refused.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,13 +24,15 @@ def record_of_call(
     trigger: str,
     limit: int,
     *,
+    now: float,
     headers: Mapping[str, str] | None = None,
     principal: Principal | None = None,
     event: dict[str, Any] | None = None,
 ) -> Execution:
     """Return the queued execution of a call with these checked arguments, of ``limit`` bytes at most.
 
-    ``event`` is what is kept of the event that caused it. Raises InvalidInput (what no record can keep), Problem 413.
+    ``now`` is in seconds since the epoch. ``event`` is what is kept of the event that caused it. Raises InvalidInput
+    (what no record can keep), Problem 413.
     """
     try:
         stored = encode_input(arguments)
@@ -56,7 +57,7 @@ def record_of_call(
         headers=dict(headers or {}),
         principal=None if principal is None else msgspec.to_builtins(principal),
         project_id=None if principal is None else principal.project_id,
-        created_at=time.time(),
+        created_at=now,
     )
 
 
@@ -76,12 +77,12 @@ class EventCall:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def record_of_event(call: EventCall, limit: int) -> Execution:
+def record_of_event(call: EventCall, limit: int, *, now: float) -> Execution:
     """Return the queued execution of a function that an event calls; raises as above."""
     function, event = call.function, call.event
     arguments = function.binder.map_event(event, call.mapping, call.given)
     record = record_of_call(
-        function, arguments, call.trigger, limit, headers=call.headers, event=event.to_record(arguments)
+        function, arguments, call.trigger, limit, now=now, headers=call.headers, event=event.to_record(arguments)
     )
     ordered = function.extension.ordering == "subject" and event.subject is not None
     return msgspec.structs.replace(

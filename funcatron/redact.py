@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["is_credential", "public_headers", "redact", "redact_record", "redact_text"]
+__all__ = ["MASK", "is_credential", "public_headers", "redact", "redact_record", "redact_text"]
 
 MASK = "***"
 _CREDENTIALS = re.compile(r"authorization|cookie|token|secret|passw|api[-_]?key", re.IGNORECASE)

@@ -7,13 +7,13 @@ twice, a worker that was given up for dead and comes back, and a cancel in mid-r
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.codec import decode_input, encode_input
 from funcatron.endings import stored_result
 from funcatron.errors import FuncatronError, InvalidInput, Problem, Unavailable, UnknownFunction, Violation
@@ -57,6 +57,7 @@ class Runner:
         publish: Callable[[Sequence[Execution]], None] = lambda executions: None,
         finish_later: FinishLater | None = None,
         redacted: tuple[str, ...] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         install()
         self._registry = registry
@@ -68,6 +69,7 @@ class Runner:
         self._publish = publish
         self._finish_later = finish_later
         self._redacted = redacted
+        self._clock = clock
         self._unfinished: dict[str, tuple[Execution, Ending]] = {}
 
     async def run(self, execution_id: str, function_name: str, *, worker: str) -> Execution | None:
@@ -86,7 +88,7 @@ class Runner:
             problem = Problem(404, "Unknown function", str(error)).to_json()
             return self._finish(started, Ending(change="fail", problem=problem, failure="infrastructure"))
         result = await self._attempt(function, started)
-        ending = _ending(function, started, result)
+        ending = _ending(function, started, result, self._clock.time())
         if function.operation.callbacks or self._finish_later is None:
             return self._finish(started, ending)
         return self._finish_later(started, ending) or self._finish(started, ending)
@@ -107,7 +109,12 @@ class Runner:
         function = self._registry.get(function_name)
         stored, refused = _taken(function, task_id, args, kwargs)
         record = Execution(
-            id=task_id, function=function_name, trigger="celery", queue=queue, input=stored, created_at=time.time()
+            id=task_id,
+            function=function_name,
+            trigger="celery",
+            queue=queue,
+            input=stored,
+            created_at=self._clock.time(),
         )
         self._store.create([record])
         if refused is None:
@@ -122,7 +129,7 @@ class Runner:
         function = self._registry.functions.get(function_name)
         timeout = function.extension.async_timeout if function is not None else 300.0
         limit = function.extension.concurrency if function is not None else None
-        start = partial(self._store.start, worker=worker, deadline=time.time() + timeout, limit=limit)
+        start = partial(self._store.start, worker=worker, deadline=self._clock.time() + timeout, limit=limit)
         started = start(execution_id)
         if started is not None:
             return _unless_held(started)
@@ -135,7 +142,7 @@ class Runner:
         if found.state != "running" or found.worker is None or self._alive(found.worker):
             return None
         lost = self.lose(found)
-        if lost is None or lost.state != "retrying" or (lost.due_at or 0.0) > time.time():
+        if lost is None or lost.state != "retrying" or (lost.due_at or 0.0) > self._clock.time():
             return None
         return _unless_held(start(execution_id))
 
@@ -154,10 +161,10 @@ class Runner:
         )
         problem = Problem(504 if timed_out else 500, "Timeout" if timed_out else "Worker lost", detail).to_json()
         function = self._registry.functions.get(execution.function)
-        ending = _failed(function, execution, problem, failure, None, None)
+        ending = _failed(function, execution, problem, failure, None, None, self._clock.time())
         if not timed_out and ending.change == "retry":
             ending = msgspec.structs.replace(
-                ending, due_at=time.time()
+                ending, due_at=self._clock.time()
             )  # nothing says that the input is at fault: at once
         logger.warning(
             "execution %s of %s: %s (attempt %d)", execution.id, execution.function, detail, execution.attempt
@@ -168,7 +175,7 @@ class Runner:
         return after
 
     def _is_too_late(self, execution: Execution) -> bool:
-        if execution.deadline is None or time.time() < execution.deadline:
+        if execution.deadline is None or self._clock.time() < execution.deadline:
             return False
         worker = execution.worker
         return worker is None or self._killed(worker) or self._alive(worker)
@@ -203,7 +210,7 @@ class Runner:
         given = decode_input(execution.input)
         arguments = function.binder.check(given, media_type=execution.headers.get("content-type"))
         principal = None if execution.principal is None else msgspec.convert(execution.principal, Principal)
-        left = None if execution.deadline is None else execution.deadline - time.time()
+        left = None if execution.deadline is None else execution.deadline - self._clock.time()
 
         own = partial(decode_input, execution.input)  # anew: what a handler does to its body is not seen in the event
 
@@ -220,7 +227,7 @@ class Runner:
             arguments=arguments,
             event=None if execution.event is None else CloudEvent.from_record(execution.event, own),
             attempt=execution.attempt,
-            deadline=None if left is None else time.monotonic() + left,
+            deadline=None if left is None else self._clock.monotonic() + left,
             headers=execution.headers,
             principal=principal,
             extras={} if principal is None else {"user": principal.id},
@@ -278,7 +285,7 @@ def _unless_held(execution: Execution | None) -> Execution | None:
     return None
 
 
-def _ending(function: Function, execution: Execution, result: Result) -> Ending:
+def _ending(function: Function, execution: Execution, result: Result, now: float) -> Ending:
     """Decide how an attempt ended: what the lifecycle table is asked for."""
     stored = stored_result(result)
     if result.ok:
@@ -287,7 +294,7 @@ def _ending(function: Function, execution: Execution, result: Result) -> Ending:
     if not isinstance(problem, dict):
         problem = _problem_of(function, result, stored)
     failure: Failure = result.failure or "handler"  # type: ignore[assignment]
-    return _failed(function, execution, problem, failure, result, stored)
+    return _failed(function, execution, problem, failure, result, stored, now)
 
 
 def _problem_of(function: Function, result: Result, stored: StoredResult) -> dict[str, Any]:
@@ -304,6 +311,7 @@ def _failed(
     failure: Failure,
     result: Result | None,
     stored: StoredResult | None,
+    now: float,
 ) -> Ending:
     status = problem.get("status", 500) if result is None else result.status
     final = function is None or failure in FINAL_FAILURES or status < 500
@@ -313,7 +321,7 @@ def _failed(
         delay = function.extension.retry.delay(execution.attempt, after=after)
     if delay is None:
         return Ending(change="fail", problem=problem, failure=failure, result=stored)
-    return Ending(change="retry", problem=problem, failure=failure, due_at=time.time() + delay)
+    return Ending(change="retry", problem=problem, failure=failure, due_at=now + delay)
 
 
 def positional_refusal(args: Sequence[Any]) -> InvalidInput:

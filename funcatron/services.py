@@ -53,6 +53,12 @@ class Services:
             factory = contextlib.contextmanager(factory)
         self._factories[name] = factory
 
+    def copy(self) -> Services:
+        """Return the same recipes, to which others may be added."""
+        other = Services()
+        other._factories, other._async_only = dict(self._factories), set(self._async_only)
+        return other
+
     def wait(self, names: Iterable[str]) -> bool:
         """Tell whether any of these services can only be entered with ``async with``."""
         return not self._async_only.isdisjoint(names)

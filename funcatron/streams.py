@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar
 
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.errors import Problem, TimeLimitExceeded
 
 __all__ = ["OwnThread", "Stream"]
@@ -108,16 +108,16 @@ class Stream:
         if not self._over:
             await self._end(GeneratorExit())
 
-    def collect(self, deadline: float | None = None) -> bytes:
+    def collect(self, deadline: float | None = None, clock: Clock = SYSTEM_CLOCK) -> bytes:
         """Return all chunks of a sync source, in this thread.
 
-        Raises Problem past 16 MiB, TimeLimitExceeded past ``deadline`` (seconds of ``time.monotonic()``).
+        Raises Problem past 16 MiB, TimeLimitExceeded past ``deadline`` (seconds of the clock's ``monotonic()``).
         """
         chunks = _Chunks()
         try:
             for item in self._items:
                 chunks.add(self._encode(item))
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline is not None and clock.monotonic() >= deadline:
                     raise TimeLimitExceeded
         finally:
             self._over = True

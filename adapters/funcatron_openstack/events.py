@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from time import time
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +14,7 @@ from funcatron_openstack.hint import Hint
 from funcatron_openstack.objects import ObjectVersion, rfc3339
 from funcatron_openstack.verdict import Action, KnownObject
 
-__all__ = ["Place", "deleted", "stored"]
+__all__ = ["Place", "deleted", "simulated", "stored"]
 
 TYPE = "org.openstack.swift.object."
 PROJECT = "projectid"
@@ -57,6 +59,25 @@ def deleted(place: Place, known: KnownObject, hint: Hint) -> CloudEvent:
     assert known.timestamp is not None
     data = {"etag": known.etag} if known.etag else {}
     return _event(place, known.name, known.timestamp, "deleted", hint, now(), data)
+
+
+def simulated(place: Place, name: str, action: Action, facts: Mapping[str, Any]) -> CloudEvent:
+    """Return the event of an object that is told of: ``timestamp`` (as X-Timestamp), ``size``, ``etag``,
+    ``content_type``, ``metadata``; what is not said is as in an empty object of this moment.
+    """
+    timestamp = str(facts.get("timestamp") or f"{time():.5f}")
+    etag = str(facts.get("etag", "d41d8cd98f00b204e9800998ecf8427e"))
+    if action == "deleted":
+        return deleted(place, KnownObject(name, timestamp, etag), Hint(verb="delete"))
+    version = ObjectVersion(
+        name=name,
+        timestamp=timestamp,
+        size=int(facts.get("size", 0)),
+        etag=etag,
+        content_type=str(facts.get("content_type", "application/octet-stream")),
+        metadata={key.lower(): str(value) for key, value in facts.get("metadata", {}).items()},
+    )
+    return stored(place, version, action, Hint(verb="put"))
 
 
 def _event(

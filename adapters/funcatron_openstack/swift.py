@@ -25,7 +25,7 @@ from funcatron.settings import Settings
 from funcatron_openstack.bus import Subscription
 from funcatron_openstack.channel import notified, posted
 from funcatron_openstack.container import Container, Denied
-from funcatron_openstack.events import Place, stored
+from funcatron_openstack.events import Place, simulated, stored
 from funcatron_openstack.filter import ObjectFilter
 from funcatron_openstack.hint import Hint
 from funcatron_openstack.known import KnownObjects
@@ -121,6 +121,14 @@ class SwiftTrigger:
         except Denied as error:
             raise Unavailable(str(error)) from error
         return [event for event in found if event is not None]
+
+    def simulate(self, facts: Mapping[str, Any]) -> CloudEvent | None:
+        """See funcatron.ports.Simulated: an object that was created, updated or deleted."""
+        name, action = str(facts.get("object", "")), facts.get("action", "created")
+        if facts.get("container") != self._container.name or action not in self._actions:
+            return None
+        place = Place(str(self._settings.get("account") or facts.get("account", "AUTH_test")), self._container.name)
+        return simulated(place, name, action, facts) if self._wanted.wants(name) else None
 
     @classmethod
     def live(cls, reference: str, *, settings: Sequence[Mapping[str, Any]], config: Settings) -> CloudEvent:

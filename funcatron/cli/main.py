@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "List every mistake in documents and handlers.",
     "functions": "List functions: route, mode, triggers, handler.",
     "invoke": "Call one function, now or later.",
+    "replay": "Run recorded executions and events again.",
     "executions": "List, show, cancel and redrive executions.",
     "bundle": "Put a document and its handlers into one archive.",
     "trust": "Create, list and delete Keystone trusts.",

@@ -44,6 +44,7 @@ class Direct:
         self._endpoint = endpoint
         self._accept = Acceptance(function, endpoint.decoder, funcatron.settings.max_body)
         self.wants_body = self._accept.wants_body
+        self.monotonic = funcatron.clock.monotonic
         self._special = _special(endpoint, wants_body=self.wants_body)
         self._alone = function.binder.as_given >= 0 and not invoker.has_middleware
 

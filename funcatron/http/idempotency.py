@@ -10,8 +10,8 @@ import asyncio
 import base64
 import logging
 import time
-from collections.abc import Callable
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +23,9 @@ from funcatron.http.call import Call
 from funcatron.http.waiting import answer_of, result_of
 from funcatron.invocation import Principal, Result
 from funcatron.ports import ExecutionStore, Reservation
+
+if TYPE_CHECKING:
+    from funcatron.app import Funcatron
 
 __all__ = ["first_call", "kept_answer", "key_of", "replayed", "settle"]
 
@@ -54,22 +57,22 @@ def key_of(call: Call) -> str | None:
 
 
 async def first_call(
-    store: ExecutionStore, call: Call, key: str, owner: Callable[[], str], *, patience: float = 0.0
+    funcatron: Funcatron, call: Call, key: str, *, patience: float = 0.0
 ) -> Reservation | Execution | Result:
     """Return what the first call with this key came to: its Result, or its Execution; the Reservation if it is this.
 
-    Who gets the Reservation settles it. ``owner`` gives the id of this process's lease. ``patience``: seconds for which
-    a first call that is being accepted is waited for. Raises Problem 409 while the first call runs, 422 where it had
-    another payload, and Unavailable where the store is out of reach.
+    Who gets the Reservation settles it. ``patience``: seconds for which a first call that is being accepted is waited
+    for. Raises Problem 409 while the first call runs, 422 where it had another payload, and Unavailable where the
+    store is out of reach.
     """
-    wanted, standing = await asyncio.to_thread(_reserve, store, call, key, owner)
+    wanted, standing = await asyncio.to_thread(_reserve, funcatron, call, key)
     if standing is None:
         return wanted
     if standing.fingerprint != wanted.fingerprint:
         raise Problem(422, "Idempotency-Key reused", f"the Idempotency-Key {key!r} came with another payload before")
     if standing.result is not None:
         return replayed(answer_of(standing.result))
-    execution = await _recorded(store, standing.execution_id, patience)
+    execution = await _recorded(funcatron.store, standing.execution_id, patience)
     if execution is None:
         detail = f"the first call with the Idempotency-Key {key!r} has not ended"
         raise Problem(409, "Call in progress", detail, headers={"Retry-After": RETRY_AFTER})
@@ -127,11 +130,9 @@ def _caller(principal: Principal | None) -> str:
     return principal.id if principal.project_id is None else f"{principal.id} in {principal.project_id}"
 
 
-def _reserve(
-    store: ExecutionStore, call: Call, key: str, owner: Callable[[], str]
-) -> tuple[Reservation, Reservation | None]:
+def _reserve(funcatron: Funcatron, call: Call, key: str) -> tuple[Reservation, Reservation | None]:
     """Return what this call wants, and what stands in its way; in a thread, since uploads are read too."""
-    now = time.time()
+    store, now = funcatron.store, funcatron.clock.time()
     extension = call.function.extension
     stored = encode_input(call.arguments, strict=False)
     wanted = Reservation(
@@ -142,7 +143,7 @@ def _reserve(
         execution_id=call.id,
         deadline=now + extension.timeout + GRACE,
         expires_at=now + extension.idempotency_ttl,
-        owner=owner(),
+        owner=funcatron.owner(),
     )
     standing = store.reserve(wanted)
     if standing is not None and _is_abandoned(store, standing):

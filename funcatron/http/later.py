@@ -46,7 +46,7 @@ class Later:
         key = key_of(call)
         if key is None:
             return await self.respond(call, await self._accept(call))
-        first = await first_call(self._funcatron.store, call, key, self._funcatron.owner, patience=PATIENCE)
+        first = await first_call(self._funcatron, call, key, patience=PATIENCE)
         if isinstance(first, Result):
             return first
         if isinstance(first, Execution):

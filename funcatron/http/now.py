@@ -33,7 +33,7 @@ class Now:
         """Answer a call whose arguments were checked. Raises Problem (409, 422) and Unavailable, for its key alone."""
         if "idempotency-key" not in call.headers or call.scope["method"] in SAFE or (key := key_of(call)) is None:
             return await self._invoke(call)
-        first = await first_call(self._funcatron.store, call, key, self._funcatron.owner)
+        first = await first_call(self._funcatron, call, key)
         if isinstance(first, Result):
             return first
         if isinstance(first, Execution):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.execution import (
     ENDED,
     WAITING,
@@ -50,7 +50,8 @@ class MemoryStore:
 
     carries_messages = False
 
-    def __init__(self, url: str = "memory://") -> None:
+    def __init__(self, url: str = "memory://", *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._lock = threading.RLock()
         self._records: dict[str, Execution] = {}
         self._identities: dict[tuple[str | None, str | None, str], str] = {}
@@ -92,7 +93,7 @@ class MemoryStore:
 
     def reserve(self, wanted: Reservation) -> Reservation | None:
         """Take an idempotency key; None where it is ``wanted``'s now, else the reservation that stands."""
-        now = time.time()
+        now = self._clock.time()
         with self._lock:
             standing = self._keys.get(_key(wanted))
             if standing is not None and standing.expires_at > now:
@@ -144,7 +145,7 @@ class MemoryStore:
         self, execution_id: str, *, worker: str, deadline: float | None, limit: int | None = None
     ) -> Execution | None:
         """Start the next attempt, or hold it at its gate; None where it runs, has ended, has expired or is unknown."""
-        now = time.time()
+        now = self._clock.time()
         with self._lock:
             started = self._apply(changes.start(now, worker, deadline, limit), execution_id)
             found = self._records.get(execution_id)
@@ -156,15 +157,15 @@ class MemoryStore:
 
     def finish(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt; None where this attempt no longer runs."""
-        return self._apply(changes.finish(time.time(), attempt, ending), execution_id)
+        return self._apply(changes.finish(self._clock.time(), attempt, ending), execution_id)
 
     def lose(self, execution_id: str, attempt: int, ending: Ending) -> Execution | None:
         """End the running attempt of a worker that is gone."""
-        return self._apply(changes.lose(time.time(), attempt, ending), execution_id)
+        return self._apply(changes.lose(self._clock.time(), attempt, ending), execution_id)
 
     def cancel(self, execution_id: str) -> Execution | None:
         """Cancel what has not ended; raises TransitionError if it has."""
-        return self._apply_or_raise(changes.cancel(time.time()), execution_id, "cancel")
+        return self._apply_or_raise(changes.cancel(self._clock.time()), execution_id, "cancel")
 
     def redrive(self, execution_id: str) -> Execution | None:
         """Queue it anew; raises TransitionError unless it failed, expired or was cancelled."""
@@ -172,7 +173,7 @@ class MemoryStore:
 
     def fail(self, execution_id: str, problem: dict[str, Any], failure: Failure) -> Execution | None:
         """End what waits; None where it does not wait."""
-        return self._apply(changes.fail(time.time(), problem, failure), execution_id)
+        return self._apply(changes.fail(self._clock.time(), problem, failure), execution_id)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
         """Note how far the running attempt is; nothing happens where it no longer runs."""
@@ -227,7 +228,7 @@ class MemoryStore:
 
     def purge(self, before: float) -> int:
         """Delete what ended before ``before``, failed ones excepted, with all that belongs to it; and expired keys."""
-        now = time.time()
+        now = self._clock.time()
         with self._lock:
             self._keys = {key: held for key, held in self._keys.items() if held.expires_at > now}
             old = [one for one in self._records.values() if one.ended_at is not None and one.ended_at < before]
@@ -307,7 +308,7 @@ class MemoryStore:
             if "published_at" in change.sets:
                 self._published[execution_id] = change.sets["published_at"]
             if changed.gated and changed.state not in (found.state, "running"):
-                self._follow(changed, time.time())
+                self._follow(changed, self._clock.time())
             return changed
 
     def _running(self, function: str) -> int:

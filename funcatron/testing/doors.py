@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,13 +18,11 @@ import msgspec
 from funcatron.app import Funcatron
 from funcatron.event import CloudEvent, now
 from funcatron.execution import Execution, StoredResult, new_id
-from funcatron.ports import ExecutionStore
 from funcatron.registry import Function
+from funcatron.testing.inline import MOST_ATTEMPTS, InlineDispatcher
 from funcatron.testing.requests import build_request
 
-__all__ = ["AsyncDoor", "CeleryDoor", "Door", "HTTPDoor", "InlineDispatcher", "Outcome", "QueueDoor", "ScheduleDoor"]
-
-MOST_ATTEMPTS = 100
+__all__ = ["AsyncDoor", "CeleryDoor", "Door", "HTTPDoor", "Outcome", "QueueDoor", "ScheduleDoor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,46 +76,6 @@ class Door(Protocol):
 
     async def call(self, app: Funcatron, function: Function, arguments: Mapping[str, Any]) -> Outcome:
         """Call it and wait for the end."""
-
-
-class InlineDispatcher:
-    """A Dispatcher without a broker: ``run_all`` runs what was accepted, in this process, retries at once."""
-
-    def __init__(self, store: ExecutionStore) -> None:
-        self._store = store
-        self._waiting: list[tuple[str, str]] = []
-
-    def start(self) -> None:
-        """See funcatron.ports.Dispatcher."""
-
-    def stop(self) -> None:
-        """See funcatron.ports.Dispatcher."""
-
-    async def dispatch(self, execution: Execution) -> bool:
-        """See funcatron.ports.Dispatcher."""
-        return self.submit([execution])[0]
-
-    def submit(self, executions: Sequence[Execution]) -> list[bool]:
-        """See funcatron.ports.Dispatcher."""
-        new = self._store.create(executions)
-        self.republish([execution for execution, fresh in zip(executions, new, strict=True) if fresh])
-        return new
-
-    def republish(self, executions: Sequence[Execution]) -> None:
-        """See funcatron.ports.Dispatcher."""
-        self._waiting += [(execution.id, execution.function) for execution in executions]
-
-    def withdraw(self, execution_id: str) -> None:
-        """See funcatron.ports.Dispatcher."""
-
-    async def run_all(self, app: Funcatron) -> None:
-        """Run everything that was accepted, to its end."""
-        while self._waiting:
-            execution_id, function = self._waiting.pop(0)
-            for _ in range(MOST_ATTEMPTS):
-                record = await app.runner.run(execution_id, function, worker="test")
-                if record is None or record.state != "retrying":
-                    break
 
 
 async def finish(app: Funcatron) -> None:

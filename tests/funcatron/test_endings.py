@@ -20,7 +20,7 @@ from funcatron.registry import Registry, build_registry
 from funcatron.spec.document import load
 from funcatron.store.memory import MemoryStore
 from funcatron.streams import Stream
-from funcatron.testing.doors import InlineDispatcher
+from funcatron.testing.inline import InlineDispatcher
 from tests.funcatron.functions import document, json_body, make, parameter
 
 
@@ -176,7 +176,7 @@ def test_the_status_of_a_failure_is_that_of_its_problem() -> None:
 def record(result: Result, **members: Any) -> Execution:
     function = make(lambda: None, extension={"queue": "q"})
     invocation = Invocation(id=new_id(), function="f", trigger="http", arguments={}, headers={"x-a": "1"}, **members)
-    return record_of_sync_call(function, invocation, {"body": 1}, result, time.time() - 1)
+    return record_of_sync_call(function, invocation, {"body": 1}, result, (time.time() - 1, time.time()))
 
 
 def test_a_sync_call_that_succeeded() -> None:

@@ -18,7 +18,7 @@ from funcatron.ports import Reservation
 from funcatron.store.memory import MemoryStore
 from funcatron.store.sqlite import SQLiteStore
 from funcatron.testing import application
-from funcatron.testing.doors import InlineDispatcher
+from funcatron.testing.inline import InlineDispatcher
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
 from funcatron.errors import Problem, Unavailable
-from funcatron.event import STRUCTURED
+from funcatron.event import STRUCTURED, CloudEvent
 from funcatron.ports import Channel, Form, Publish
 from funcatron.settings import Settings
 from funcatron_celery.broker import connect
@@ -96,6 +96,14 @@ class QueueTrigger:
             bindings={"amqp": amqp} if is_amqp(self._url) else {},
             operation={"amqp": {"ack": True}} if is_amqp(self._url) else {},
             description=f"Taken from the queue {self._name}",
+        )
+
+    def simulate(self, facts: Mapping[str, Any]) -> CloudEvent | None:
+        """See funcatron.ports.Simulated: a message on this trigger's queue."""
+        if facts.get("queue") != self._name:
+            return None
+        return to_event(
+            self._name, facts["body"], facts.get("headers"), facts.get("content_type"), facts.get("message_id")
         )
 
     def start(self, publish: Publish) -> None:

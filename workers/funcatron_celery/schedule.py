@@ -84,6 +84,10 @@ class ScheduleTrigger:
         if self._thread is not None:
             self._thread.join()
 
+    def next_after(self, moment: datetime) -> datetime:
+        """See funcatron.ports.Timed."""
+        return next_tick(self._cron, self._timezone, moment)
+
     def to_event(self, tick: datetime) -> CloudEvent:
         """Return the event of one tick; the same for whoever makes it."""
         moment = tick.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -97,7 +101,7 @@ class ScheduleTrigger:
         )
 
     def _run(self, publish: Publish) -> None:
-        while (tick := self._wait(next_tick(self._cron, self._timezone, self._clock()))) is not None:
+        while (tick := self._wait(self.next_after(self._clock()))) is not None:
             self._fire(publish, self.to_event(tick))
 
     def _wait(self, tick: datetime) -> datetime | None:
@@ -105,7 +109,7 @@ class ScheduleTrigger:
         while (left := (tick - self._clock()).total_seconds()) > 0:
             if self._told.wait(min(left, LONGEST_SLEEP)):
                 return None
-            tick = min(tick, next_tick(self._cron, self._timezone, self._clock()))
+            tick = min(tick, self.next_after(self._clock()))
         return None if self._told.is_set() else tick
 
     def _fire(self, publish: Publish, event: CloudEvent) -> None:

@@ -8,7 +8,6 @@ checks, calls and answers, refusals too, as on every door.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from time import monotonic
 from typing import Any
 
 from connexion.operations import AbstractOperation
@@ -65,9 +64,9 @@ class FunctionPlan:
                     arguments, result = None, refusal(invalid, new_id(), self._name)
                 if arguments is not None:
                     enter(self.operation, inner, receive if message is None else Replay(receive, message))
-                    started = monotonic()
+                    started = direct.monotonic()
                     result = await direct.chain(direct.invocation(inner, arguments, started))
-                    direct.metrics.invoked(direct.name, "http", result, monotonic() - started)
+                    direct.metrics.invoked(direct.name, "http", result, direct.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - raised again where connexion handles errors
             await detour(stack, Raising(error), _outside(inner), receive, send)
             return
