@@ -9,6 +9,7 @@ and no annotation ask for nothing.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -22,7 +23,7 @@ import msgspec
 from funcatron.types import Handler
 from funcatron.uploads import Reader, reader_for
 
-__all__ = ["Typed", "typed_argument", "typed_by", "typed_return"]
+__all__ = ["Typed", "annotations_of", "typed_argument", "typed_by", "typed_return"]
 
 _UNTYPED = frozenset({"dict", "list", "Any", "object", "None", "str"})
 _UNREADABLE = (NameError, TypeError, AttributeError, SyntaxError)
@@ -92,15 +93,32 @@ def typed_by(found: Any, *, many: bool = False) -> Typed | None:
     return Typed(getattr(found, "__name__", str(found)), plain=list[found] if many else found)
 
 
-def _annotation(handler: Handler, name: str) -> Any:
-    """Return the annotation of one argument; others may name what is imported for type checkers alone."""
+def annotations_of(handler: Handler) -> dict[str, Any]:
+    """Return those annotations of a handler that can be read, ``return`` among them."""
+    found = {}
+    for name in getattr(_function(handler), "__annotations__", {}):
+        with contextlib.suppress(*_UNREADABLE):
+            found[name] = _annotation(handler, name, plain=frozenset())
+    return found
+
+
+def _function(handler: Handler) -> Any:
     function: Any = inspect.unwrap(handler)
     while isinstance(function, functools.partial):
         function = inspect.unwrap(function.func)
     if not inspect.isroutine(function):
         function = getattr(function, "__call__" if not isinstance(function, type) else "__init__")
+    return function
+
+
+def _annotation(handler: Handler, name: str, *, plain: frozenset[str] = _UNTYPED) -> Any:
+    """Return the annotation of one argument; others may name what is imported for type checkers alone.
+
+    What is written as one of the ``plain`` names is Any.
+    """
+    function = _function(handler)
     written = getattr(function, "__annotations__", {}).get(name, Any)
-    if not isinstance(written, str) or written in _UNTYPED:
+    if not isinstance(written, str) or written in plain:
         return Any if isinstance(written, str) else written
     only = types.SimpleNamespace(__annotations__={name: written})
     return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]

@@ -33,7 +33,7 @@ _KINDS: Mapping[type, tuple[str, str | None]] = {
     fields.NaiveDateTime: ("string", "date-time"),
     fields.DateTime: ("string", "date-time"),
     fields.Date: ("string", "date"),
-    fields.Time: ("string", "time"),
+    fields.Time: ("string", None),  # with or without a zone, which JSON Schema's format demands
     fields.IPv4: ("string", "ipv4"),
     fields.IPv6: ("string", "ipv6"),
     fields.IP: ("string", None),
@@ -124,8 +124,7 @@ def _settled(field: Any, direction: Direction) -> Form | None:
         case fields.Enum():
             return _enum(field)
         case fields.DateTime() if field.format not in (None, "iso", "iso8601"):
-            numeric = field.format in ("timestamp", "timestamp_ms")
-            return Form(kinds=frozenset({"number" if numeric else "string"}))
+            return Form(kinds=frozenset({"number"})) if field.format in ("timestamp", "timestamp_ms") else ANYTHING
         case fields.TimeDelta():
             return Form(kinds=frozenset({"number"}))
         case fields.Decimal():

@@ -31,6 +31,7 @@ COMMANDS = {
     "executions": "List, show, cancel and redrive executions.",
     "bundle": "Put a document and its handlers into one archive.",
     "trust": "Create, list and delete Keystone trusts.",
+    "spec": "Derive a document from handlers.",
     "new": "Make a new project that runs.",
 }
 """Each command is ``command`` in ``funcatron.cli.<name>``; its line here is what its own help begins with."""

@@ -68,6 +68,19 @@ def test_a_warning_is_shown_with_its_place(folder: Path) -> None:
     )
 
 
+def test_from_code(folder: Path) -> None:
+    assert run("spec", "cafe", "--output", "cafe.yaml") == (0, "")
+    assert "/coffees/{coffeeId}" in (folder / "cafe.yaml").read_text()
+    code, told = run("check", "cafe.yaml", "--json")
+    assert (code, json.loads(told)) == (0, {"mistakes": [], "warnings": [], "planned": 3, "refused": []})
+    code, told = run("invoke", "cafe.yaml", "cafe.order_coffee", "--input", '{"body": {"kind": "latte"}}')
+    assert (code, json.loads(told)) == (0, {"id": 1, "kind": "latte", "sugars": 0})
+    assert run("invoke", "cafe.yaml", "cafe.list_coffees", "--input", "{}") == (
+        0,
+        told.join("[]").replace("\n", "") + "\n",
+    )
+
+
 def test_named_by_the_document(folder: Path) -> None:
     path = folder / "openapi.yaml"
     named = re.search(r"^      x-funcatron-schema: .*$", PAGE, re.MULTILINE)
