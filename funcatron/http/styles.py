@@ -73,7 +73,7 @@ def compile_reader(
     if style in ("label", "simple"):
         return _single(name, _text_reader(style, shape, decode, explode=explode))
     if style == "matrix":
-        return _matrix(name, _form(name, shape, decode, explode=explode, others=others))
+        return _matrix(name, _matrix_form(name, shape, decode, explode=explode))
     delimiter = DELIMITERS.get(style)
     if delimiter is not None and not explode and (shape.is_array or shape.is_object):
         return _single(name, _delimited(shape, delimiter, decode))
@@ -88,27 +88,32 @@ def _single(name: str, read: Callable[[str], Any]) -> Read:
 def _form(name: str, shape: Shape, decode: Decode, *, explode: bool, others: Collection[str]) -> Read:
     """``color=blue``, ``color=blue&color=black``, ``R=100&G=200``; without explode ``color=R,100,G,200``."""
     if explode and shape.is_object:
-        return _exploded_object(name, shape, decode, others)
+        free = shape.additional is not None or not (shape.properties or shape.closed)
+        return _exploded_object(
+            name, shape, decode, lambda member: member in shape.properties or (free and member not in others)
+        )
     if explode and shape.is_array:
         return lambda pairs: shape.cast_items(map(decode, texts)) if (texts := pairs.get(name)) else MISSING
     return _single(name, _text_reader("simple", shape, decode, explode=False))
 
 
-def _exploded_object(name: str, shape: Shape, decode: Decode, others: Collection[str]) -> Read:
-    taken = set(others)
-    free = shape.additional is not None or not (shape.properties or shape.closed)
+def _exploded_object(name: str, shape: Shape, decode: Decode, takes: Callable[[str], bool]) -> Read:
+    """``takes`` says which of the pairs are members: those beside them belong to other parameters, or to none."""
 
     def read(pairs: Pairs) -> Any:
-        given = {
-            member: decode(texts[-1])
-            for member, texts in pairs.items()
-            if member in shape.properties or (free and member not in taken)
-        }
+        given = {member: decode(texts[-1]) for member, texts in pairs.items() if takes(member)}
         if given:
             return shape.cast_members(given)
         return shape.cast(decode(pairs[name][-1])) if name in pairs else MISSING
 
     return read
+
+
+def _matrix_form(name: str, shape: Shape, decode: Decode, *, explode: bool) -> Read:
+    """All pairs in a path segment are the parameter's own, so a member that should not be there is seen."""
+    if explode and shape.is_object:
+        return _exploded_object(name, shape, decode, lambda member: True)
+    return _form(name, shape, decode, explode=explode, others=())
 
 
 def _matrix(name: str, read_form: Read) -> Read:

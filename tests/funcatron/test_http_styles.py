@@ -114,6 +114,13 @@ def test_a_closed_exploded_object_takes_its_own_members_only() -> None:
     assert read(pairs_of("R=1&S=2")) == {"R": 1}
 
 
+def test_all_pairs_in_a_matrix_segment_are_the_objects_own() -> None:
+    shape = Shape(frozenset({"object"}), properties={"R": INTEGER}, closed=True)
+    read = compile_reader("color", "matrix", shape, explode=True, decode=DECODERS["path"], others={"S"})
+    assert read({"color": [";R=1;S=2"]}) == {"R": 1, "S": "2"}
+    assert read({"other": [";R=1"]}) is MISSING
+
+
 def test_deep_objects_nest_and_hold_lists() -> None:
     inner = Shape(frozenset({"object"}), properties={"ids": Shape(frozenset({"array"}), items=INTEGER), "n": INTEGER})
     shape = Shape(frozenset({"object"}), properties={"a": inner})

@@ -1,7 +1,8 @@
-"""schemathesis, all of its checks, against the shop and against the control API, over real HTTP.
+"""schemathesis, all of its checks, over real HTTP: the shop, the control API, and parameters of every style.
 
 ``SCHEMATHESIS_EXAMPLES`` (cases for each operation and phase, 15) and ``SCHEMATHESIS_SEED`` (1; ``random`` for a new
-one) make it look deeper. What a document cannot say is in schemathesis.toml.
+one) make it look deeper; without the former, styles have a few cases only. What a document cannot say is in
+schemathesis.toml.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.running import SHOP, Program, environment, running
+from tests.integration.styles import write_styles
 
 CONFIGURATION = Path(__file__).parents[2] / "schemathesis.toml"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "15")
@@ -27,7 +29,8 @@ HOME = {"FUNCATRON_CALLBACK_HOSTS": "localhost"}
 
 @pytest.fixture(scope="module")
 def open_to_all(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Program]:
-    with running("run", SHOP, folder=tmp_path_factory.mktemp("shop"), port=free_port(), extra=HOME) as program:
+    folder = tmp_path_factory.mktemp("shop")
+    with running("run", SHOP, write_styles(folder), folder=folder, port=free_port(), extra=HOME) as program:
         yield program
 
 
@@ -67,6 +70,13 @@ def test_the_shop(open_to_all: Program) -> None:
     operations, cases = examine(open_to_all, "/shop/openapi.json")
     assert operations == 6
     assert cases > 300
+
+
+def test_every_style_of_parameters(open_to_all: Program) -> None:
+    few = () if "SCHEMATHESIS_EXAMPLES" in os.environ else ("--phases", "fuzzing", "--max-examples", "3")
+    operations, cases = examine(open_to_all, "/styles/openapi.json", *few)
+    assert operations == 9
+    assert cases >= 27
 
 
 def test_the_control_api(open_to_all: Program) -> None:
