@@ -131,7 +131,10 @@ class Funcatron:
 
     @part
     def registry(self) -> Registry:
-        """The functions, bound to their handlers; raises SpecError with every mistake."""
+        """The functions, bound to their handlers; raises SpecError with every mistake, FuncatronError where services
+        cannot be opened.
+        """
+        self.services.check()
         own = build_registry(
             self.documents,
             handlers=self.handlers,
@@ -227,7 +230,8 @@ class Funcatron:
         return any(f.extension.mode == "async" or f.extension.triggers or f.extension.record for f in self.registry)
 
     async def stop(self) -> None:
-        """Publish what was accepted, close the store."""
+        """Publish what was accepted, close the store and what services keep open."""
+        await self.services.aclose()
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
@@ -237,6 +241,7 @@ class Funcatron:
                 dispatcher.stop()
             if isinstance(calls := self.__dict__.pop("calls", None), ThreadCalls):
                 calls.close()
+            self.services.close()
             lease, self._lease = self._lease, None
             if lease is not None:
                 lease.release()

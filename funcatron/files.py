@@ -12,8 +12,6 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from email.utils import formatdate
 from mimetypes import guess_type
-from pathlib import Path
-from typing import BinaryIO
 
 from funcatron.streams import Stream
 
@@ -21,6 +19,7 @@ __all__ = ["FileStream", "media_type_of"]
 
 PIECE = 128 * 1024
 """Bytes that are read at a time."""
+CLOSED = -1
 
 
 class FileStream(Stream):
@@ -32,16 +31,17 @@ class FileStream(Stream):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the file; raises OSError, and IsADirectoryError for what is not a file."""
-        self._file = Path(path).open("rb")  # noqa: SIM115 - closed with the stream
-        status = os.fstat(self._file.fileno())
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._pieces = _Pieces(file, path)
+        status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
-            self._file.close()
+            self._pieces.close()
             raise IsADirectoryError(f"{path} is not a file")
         self.size = self.length = status.st_size
         self.etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
         """A strong validator (RFC 9110, section 8.8.1), as strong as the file system's clock is fine."""
         self.modified = formatdate(status.st_mtime, usegmt=True)
-        self._pieces = _Pieces(self._file, [range(self.size)])
+        self._pieces.parts = [range(self.size)]
         super().__init__(self._pieces, bytes)
 
     def select(self, parts: Sequence[bytes | range]) -> None:
@@ -51,11 +51,15 @@ class FileStream(Stream):
 
 
 class _Pieces(AsyncIterator[bytes]):
-    """Reads parts of an open file one piece at a time, each in whatever thread is free."""
+    """Reads parts of an open file one piece at a time, each in whatever thread is free.
 
-    def __init__(self, file: BinaryIO, parts: list[bytes | range]) -> None:
-        self.parts = parts
+    The file is closed too where nobody takes the answer: a service failed to commit, say.
+    """
+
+    def __init__(self, file: int, path: str | os.PathLike[str]) -> None:
+        self.parts: list[bytes | range] = []
         self._file = file
+        self._path = path
 
     async def __anext__(self) -> bytes:
         while self.parts:
@@ -69,15 +73,22 @@ class _Pieces(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
     def _read(self, part: range) -> bytes:
-        self._file.seek(part.start)
-        piece = self._file.read(min(len(part), PIECE))
+        piece = os.pread(self._file, min(len(part), PIECE), part.start)
         if not piece:
-            raise EOFError(f"{self._file.name} has become shorter while it was sent")
+            raise EOFError(f"{self._path} has become shorter while it was sent")
         return piece
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, CLOSED
+        if file != CLOSED:
+            os.close(file)
 
     async def aclose(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.close()
+
+    __del__ = close
 
 
 def media_type_of(path: os.PathLike[str]) -> str:

@@ -167,7 +167,8 @@ class Invoker:
 
     async def _on_loop(self, function: Function, invocation: Invocation, limit: float | None) -> Result:
         async with AsyncExitStack() as stack:
-            services = await self._services.enter(function.binder.services, stack)
+            offered = _offered(function, invocation, self._clock)
+            services = await self._services.enter(function.binder.services, stack, offered)
             result = await self._called(function, invocation, services)
             if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(outer=stack.pop_all())
@@ -186,8 +187,9 @@ class Invoker:
         if not function.binder.services:
             return await self._blocking(function, invocation, limit, NOTHING)
         async with AsyncExitStack() as stack:
-            services = await self._services.enter_async(function.binder.services, stack)
-            result = await self._blocking(function, invocation, limit, services)
+            offered = _offered(function, invocation, self._clock)
+            opened = await self._services.enter_async(function.binder.services, stack, offered)
+            result = await self._blocking(function, invocation, limit, {**offered, **opened})
             if isinstance(result.body, Stream) and result.body.lasting:
                 result.body.then(outer=stack.pop_all())
             return result
@@ -217,7 +219,7 @@ class Invoker:
         clock = self._clock
         try:
             with ExitStack() as stack:
-                inner = self._services.enter_sync(function.binder.services, stack)
+                inner = self._services.enter_sync(function.binder.services, stack, opened)
                 returned = function.handler(**_arguments(function, invocation, {**opened, **inner}, clock))
                 if inspect.isawaitable(returned):
                     getattr(returned, "close", bool)()
@@ -267,13 +269,23 @@ async def _collected(result: Result) -> Result:
 
 def _arguments(function: Function, invocation: Invocation, services: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     binder = function.binder
-    context = None
-    if binder.wants_context:
-        adapter = logging.LoggerAdapter(handler_logger, {"execution": invocation.id, "function": invocation.function})
-        context = Context(invocation, adapter, function.openstack, clock)
     return binder.call(
-        invocation.arguments, context=context, event=invocation.event, extras=invocation.extras, services=services
+        invocation.arguments,
+        context=_context(function, invocation, clock) if binder.wants_context else None,
+        event=invocation.event,
+        extras=invocation.extras,
+        services={name: services[name] for name in binder.services} if services else NOTHING,
     )
+
+
+def _context(function: Function, invocation: Invocation, clock: Clock) -> Context:
+    adapter = logging.LoggerAdapter(handler_logger, {"execution": invocation.id, "function": invocation.function})
+    return Context(invocation, adapter, function.openstack, clock)
+
+
+def _offered(function: Function, invocation: Invocation, clock: Clock) -> dict[str, Any]:
+    """Return what services may want beside each other."""
+    return {"context": _context(function, invocation, clock), "event": invocation.event}
 
 
 def _swallowed(function: Function) -> InvalidReply:

@@ -23,14 +23,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def open_files(file: Path) -> list[str]:
+    """The descriptors of this process that are of a file."""
+    return [one.name for one in Path("/proc/self/fd").iterdir() if one.exists() and one.resolve() == file]
+
+
 async def test_a_file_is_read_in_pieces(file: Path) -> None:
     stream = FileStream(file)
     assert (stream.length, stream.size, stream.lasting) == (2**20, 2**20, False)
     pieces = [piece async for piece in stream]
     assert b"".join(pieces) == file.read_bytes()
     assert {len(piece) for piece in pieces} == {PIECE}
-    with pytest.raises(ValueError, match="closed"):
-        stream._file.read()
+    assert not open_files(file)
 
 
 async def test_parts_of_it_and_what_stands_between_them(file: Path) -> None:
@@ -64,6 +68,13 @@ async def test_one_that_is_replaced_is_sent_as_it_was(file: Path) -> None:
     file.unlink()
     file.write_bytes(b"other")
     assert await stream.acollect() == before
+
+
+def test_an_answer_that_nobody_takes_keeps_no_file_open(file: Path) -> None:
+    stream = FileStream(file)
+    assert open_files(file)
+    del stream
+    assert not open_files(file)
 
 
 @pytest.mark.parametrize("name", ["absent", ""])

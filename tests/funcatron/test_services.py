@@ -217,3 +217,154 @@ def test_a_plain_context_manager_will_do() -> None:
         assert database.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         database.execute("SELECT 1")
+
+
+# What services need
+
+
+def needing(journal: Journal, services: Services) -> None:
+    """Register ``engine`` <- ``session`` <- ``repository``, and ``audit``, which needs ``session`` and the call."""
+
+    @contextlib.contextmanager
+    def session(engine: str) -> Iterator[str]:
+        with contextlib.contextmanager(journal.sync("session"))():
+            yield f"session of {engine}"
+
+    def repository(session: str, *, table: str = "t") -> Any:
+        return contextlib.nullcontext(f"{table} in {session}")
+
+    async def audit(session: str, context: Any, event: Any) -> AsyncIterator[str]:
+        async with contextlib.asynccontextmanager(journal.asynchronous("audit"))():
+            yield f"audit of {context} {event} in {session}"
+
+    services.register("repository", repository)
+    services.register("audit", audit)
+    services.register("session", session)
+    services.register("engine", journal.sync("engine"))
+
+
+OFFERED = {"context": "C", "event": None}
+
+
+def test_what_a_service_needs_is_opened_before_it_and_once(journal: Journal) -> None:
+    services = Services()
+    needing(journal, services)
+    services.check()
+
+    async def use() -> dict[str, Any]:
+        async with AsyncExitStack() as stack:
+            return await services.enter(["repository", "audit", "session"], stack, OFFERED)
+        raise AssertionError
+
+    assert asyncio.run(use()) == {
+        "engine": "engine",
+        "session": "session of engine",
+        "repository": "t in session of engine",
+        "audit": "audit of C None in session of engine",
+    }
+    assert [entry for entry in journal if not entry.startswith("close")] == [
+        "open engine", "open session", "open audit", "commit audit", "commit session", "commit engine",
+    ]  # fmt: skip
+
+
+def test_a_sync_handlers_services_need_some_of_the_loop(journal: Journal) -> None:
+    services = Services()
+    needing(journal, services)
+    assert services.wait(["audit"])
+    assert not services.wait(["repository"])
+    services.register("report", lambda audit, context: contextlib.nullcontext(f"{context}: {audit}"))
+    assert services.wait(["report"])
+
+    async def use() -> dict[str, Any]:
+        async with AsyncExitStack() as outer:
+            opened = await services.enter_async(["repository", "report"], outer, OFFERED)
+            assert set(opened) == {"engine", "session", "audit"}
+            with ExitStack() as inner:
+                return services.enter_sync(["repository", "report"], inner, {**OFFERED, **opened})
+        raise AssertionError
+
+    assert asyncio.run(use()) == {
+        "repository": "t in session of engine",
+        "report": "C: audit of C None in session of engine",
+    }
+    assert [entry for entry in journal if entry.startswith("open")] == ["open engine", "open session", "open audit"]
+
+
+def test_what_is_needed_and_fails_to_commit_fails_the_others_exit_first(journal: Journal) -> None:
+    services = Services()
+
+    def engine() -> Iterator[str]:
+        yield "engine"
+        raise OSError("the disk is full")
+
+    services.register("engine", engine)
+    services.register("session", lambda engine: contextlib.contextmanager(journal.sync("session"))())
+    with pytest.raises(OSError, match="disk is full"), ExitStack() as stack:
+        services.enter_sync(["session"], stack)
+    assert journal == ["open session", "commit session", "close session"]
+
+
+def test_what_is_needed_and_not_there_is_refused_all_of_it() -> None:
+    services = Services()
+    services.register("a", lambda nothing: contextlib.nullcontext())
+    services.register("b", lambda a, neither: contextlib.nullcontext())
+    with pytest.raises(FuncatronError) as raised:
+        services.check()
+    assert str(raised.value) == (
+        "the service 'a' needs 'nothing', which is none; services are: a, b; "
+        "the service 'b' needs 'neither', which is none; services are: a, b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("needs", "circle"),
+    [({"a": "a"}, "a -> a"), ({"a": "b", "b": "c", "c": "b"}, "b -> c -> b"), ({"a": "b", "b": "a"}, "a -> b -> a")],
+)
+def test_circles_are_refused(needs: dict[str, str], circle: str) -> None:
+    services = Services()
+    for name, needed in needs.items():
+        services.register(name, eval(f"lambda {needed}: None"))
+    with pytest.raises(FuncatronError, match=f"services need each other: {circle}$"):
+        services.check()
+
+
+def test_services_are_overridden_for_a_while(services: Services, journal: Journal) -> None:
+    services.register("e", lambda a: contextlib.nullcontext(f"e of {a}"))
+    with services.overridden(a=lambda: contextlib.nullcontext("fake")), ExitStack() as stack:
+        assert services.enter_sync(["e", "a"], stack) == {"a": "fake", "e": "e of fake"}
+    assert journal == []
+    with contextlib.suppress(KeyError), services.overridden(a=OnlyAsync):
+        assert services.wait(["e"])
+        raise KeyError
+    with ExitStack() as stack:
+        assert services.enter_sync(["e"], stack) == {"a": "a", "e": "e of a"}
+    with (
+        pytest.raises(FuncatronError, match="no service is called 'x', 'y'"),
+        services.overridden(y=Both, a=Both, x=Both),
+    ):
+        raise AssertionError
+
+
+def test_factories_that_keep_something_are_closed(journal: Journal) -> None:
+    class Pool:
+        def __call__(self) -> Iterator[str]:
+            yield from journal.sync("pool")()
+
+        def close(self) -> None:
+            journal.append("closed")
+
+        async def aclose(self) -> None:
+            journal.append("closed for the loop")
+
+    class Closing(Both):
+        def close(self) -> None:
+            raise AssertionError("is not the factory's")
+
+    services = Services()
+    services.register("pool", Pool())
+    services.register("both", Closing)
+    with ExitStack() as stack:
+        assert services.enter_sync(["pool"], stack) == {"pool": "pool"}
+    asyncio.run(services.aclose())
+    services.close()
+    assert journal == ["open pool", "commit pool", "close pool", "closed for the loop", "closed"]
