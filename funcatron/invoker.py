@@ -12,10 +12,10 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from types import CoroutineType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -23,6 +23,7 @@ from funcatron.calls import Calls, Cancelled
 from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.deadlines import Begun, Deadlines, Limited
 from funcatron.errors import TimeLimitExceeded
+from funcatron.execution import new_id
 from funcatron.failures import Exit, refusal
 from funcatron.invocation import Context, Invocation, Result
 from funcatron.loading import refused_by_schema
@@ -31,14 +32,21 @@ from funcatron.registry import Function
 from funcatron.replies import InvalidReply
 from funcatron.services import Services
 from funcatron.streams import OwnThread, Stream
+from funcatron.types import Arguments
 
-__all__ = ["Invoker"]
+__all__ = ["Attempt", "Invoker"]
 
 handler_logger = logging.getLogger("funcatron.handler")
 
 NOTHING: Mapping[str, Any] = {}
 """No services."""
 T = TypeVar("T")
+
+
+Attempt: TypeAlias = Callable[[Arguments, float | None, Invocation | None], Result | Awaitable[Result]]
+"""Calls a handler with keyword arguments that were checked, up to a deadline; never raises but on cancellation. Without
+an invocation the call's id is drawn where one is needed: by what failed. What is returned is awaited but for a Result.
+"""
 
 
 class Invoker:
@@ -76,6 +84,14 @@ class Invoker:
         """Whether anything sees invocations beside their handlers."""
         return bool(self._middleware)
 
+    def attempt(self, function: Function) -> Attempt | None:
+        """Return what calls this function where nobody sees its invocation, None where one is needed: by middleware,
+        services, threads, and handlers that want more than their arguments.
+        """
+        if self._middleware or function.binder.as_given < 0 or not _is_alone(function):
+            return None
+        return self._attempt(function)
+
     def is_straight(self, function: Function) -> bool:
         """Tell whether invoking this function waits for nothing: then ``invoke`` needs no event loop."""
         straight = self._is_straight.get(function)
@@ -90,7 +106,7 @@ class Invoker:
 
     def _fold(self, function: Function) -> CallNext:
         """Fold the middleware around the handler: the first of the list is the outermost."""
-        if function.is_async and not function.binder.services:
+        if _is_alone(function):
             chain = self._alone(function)
         else:
             perform = self._straight if self.is_straight(function) else self._perform
@@ -103,12 +119,47 @@ class Invoker:
         """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
         return await self._in_thread(function, invocation, self._left(invocation))
 
-    def _alone(self, function: Function) -> CallNext:
-        """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, and its
-        time limit is set only where the handler waits for something (before that nothing could end it).
+    def _attempt(self, function: Function) -> Attempt:
+        """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, is no
+        coroutine, and has a time limit only where the handler waits for something (before that nothing could end it).
         """
-        handler, encode, as_given = function.handler, function.replies.encode, function.binder.as_given
-        clock = self._clock
+        handler, encode, name = function.handler, function.replies.encode, function.name
+
+        def attempt(
+            arguments: Arguments, deadline: float | None, invocation: Invocation | None
+        ) -> Result | Awaitable[Result]:
+            try:
+                returned: Any = handler(**arguments)
+                if type(returned) is CoroutineType:
+                    try:
+                        waits_for = returned.send(None)
+                    except StopIteration as end:
+                        returned = end.value
+                    else:
+                        return self._awaited(function, Begun(returned, waits_for), arguments, deadline, invocation)
+                elif inspect.isawaitable(returned):
+                    return self._awaited(function, returned, arguments, deadline, invocation)
+                return encode(returned)
+            except BaseException as error:  # noqa: BLE001 - as in _guarded
+                return _failed(error, name, arguments, invocation)
+
+        return attempt
+
+    async def _awaited(
+        self,
+        function: Function,
+        returned: Awaitable[Any],
+        arguments: Arguments,
+        deadline: float | None,
+        invocation: Invocation | None,
+    ) -> Result:
+        try:
+            return function.replies.encode(await self._limited(returned, deadline))
+        except BaseException as error:  # noqa: BLE001 - as in _guarded
+            return _failed(error, function.name, arguments, invocation)
+
+    def _alone(self, function: Function) -> CallNext:
+        attempt, as_given, clock = self._attempt(function), function.binder.as_given, self._clock
 
         async def invoke(invocation: Invocation) -> Result:
             try:
@@ -117,22 +168,14 @@ class Invoker:
                     raise TimeLimitExceeded
                 if len(arguments) != as_given:
                     arguments = _arguments(function, invocation, NOTHING, clock)
-                returned: Any = handler(**arguments)
-                if type(returned) is CoroutineType:
-                    try:
-                        waits_for = returned.send(None)
-                    except StopIteration as end:
-                        returned = end.value
-                    else:
-                        returned = await self._limited(Begun(returned, waits_for), deadline)
-                elif inspect.isawaitable(returned):
-                    returned = await self._limited(returned, deadline)
-                result = encode(returned)
+                result = attempt(arguments, deadline, invocation)
+                if type(result) is not Result:
+                    result = await cast("Awaitable[Result]", result)
                 if invocation.streaming or not isinstance(result.body, Stream):
                     return result
                 return await self._limited(_collected(result), deadline)
             except BaseException as error:  # noqa: BLE001 - as in _guarded
-                return _ended(error, invocation)
+                return _ended(error, invocation.id, function.name, invocation.arguments)
 
         return invoke
 
@@ -297,10 +340,21 @@ async def _guarded(call: CallNext, invocation: Invocation) -> Result:
     try:
         return await call(invocation)
     except BaseException as error:  # noqa: BLE001 - the boundary of the core
-        return _ended(error, invocation)
+        return _ended(error, invocation.id, invocation.function, invocation.arguments)
 
 
-def _ended(error: BaseException, invocation: Invocation) -> Result:
+def _is_alone(function: Function) -> bool:
+    """Whether it is an async handler that nothing has to be opened for."""
+    return function.is_async and not function.binder.services
+
+
+def _failed(error: BaseException, function: str, arguments: Arguments, invocation: Invocation | None) -> Result:
+    if invocation is None:
+        return _ended(error, new_id(), function, arguments)
+    return _ended(error, invocation.id, function, invocation.arguments)
+
+
+def _ended(error: BaseException, call: str, function: str, arguments: Arguments) -> Result:
     """Return what an exception means: it ends the call, whatever its class; a cancellation from outside goes on."""
     if isinstance(error, Exception):
         raised = error
@@ -313,8 +367,8 @@ def _ended(error: BaseException, invocation: Invocation) -> Result:
     else:
         raised = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
         raised.__cause__ = error
-    raised = refused_by_schema(raised, invocation.arguments.values()) or raised
-    return refusal(raised, invocation.id, invocation.function)
+    raised = refused_by_schema(raised, arguments.values()) or raised
+    return refusal(raised, call, function)
 
 
 def _is_from_outside(error: asyncio.CancelledError) -> bool:

@@ -24,7 +24,7 @@ from funcatron.errors import FuncatronError, Violation
 from funcatron.files import FileStream, media_type_of
 from funcatron.headers import Headers, first, gathered, pairs
 from funcatron.invocation import Result
-from funcatron.schemas import SchemaValidator, compile_schema, plain_json
+from funcatron.schemas import SchemaValidator, compile_schema, plain_json, strict_json
 from funcatron.spec.operation import Operation, Reply
 from funcatron.streams import Stream
 
@@ -57,6 +57,9 @@ class _Usual:
 
     content_type: str
     fits: Callable[[Any], bool]
+    """Whether plain JSON fits; raises ValueError for a UUID, which orjson writes."""
+    write: Callable[[Any], bytes | None]
+    """Writes what is plain JSON; None for all else."""
 
 
 class Replies:
@@ -90,8 +93,11 @@ class Replies:
         value, status = returned if type(returned) is tuple and len(returned) == 2 else (returned, 200)
         if type(value) in _CONTAINERS and type(status) is int:  # JSON that is valid: all else takes a second look
             usual = self._usual[status] if status in self._usual else self._compile_usual(status)
-            if usual is not None and (body := plain_json(value)) is not None and usual.fits(value):
-                return Result(value=value, status=status, body=body, content_type=usual.content_type)
+            try:
+                if usual is not None and (body := usual.write(value)) is not None and usual.fits(value):
+                    return Result(value=value, status=status, body=body, content_type=usual.content_type)
+            except ValueError:
+                pass
         return self._encode_any(returned, dump)
 
     def _compile_usual(self, status: int) -> _Usual | None:
@@ -111,11 +117,13 @@ class Replies:
         if self._has_schemas and self._schema(status, content_type) is not None:
             return None
         if reply is None or not self._validate:
-            return _Usual(content_type, _anything)
+            return _Usual(content_type, _anything, strict_json)
         if reply.required_headers:
             return None
         validator = self._validator(reply, status, content_type)
-        return _Usual(content_type, _anything if validator is None else validator.takes)
+        if validator is None:
+            return _Usual(content_type, _anything, strict_json)
+        return _Usual(content_type, validator.decide, strict_json if validator.takes_null_for_nan else plain_json)
 
     def _encode_any(self, returned: Any, dump: bool) -> Result:
         unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import jsonschema_rs
 import orjson
@@ -22,16 +22,26 @@ from funcatron.spec.json_schema import Direction
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
-__all__ = ["SchemaValidator", "compile_schema", "plain_json"]
+__all__ = ["Bounds", "SchemaValidator", "compile_schema", "plain_json", "strict_json"]
 
 MAX_VIOLATIONS = 1000
 """The most violations of one value that are listed: a large body must not become a larger answer."""
 
 ANNOTATIONS = frozenset({"default", "deprecated", "description", "example", "examples", "title"})
+_FORBIDDING = ("not", "oneOf", "if", "contains", "uniqueItems", "unevaluatedItems", "unevaluatedProperties")
+"""Keywords that may refuse a value because it, or a part of it, fits a schema or equals another value."""
 SAFE = 2**53
 """Integers up to here are the same number in every JSON parser."""
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+class Bounds(NamedTuple):
+    """What a schema allows that says no more: the length of a string, or the value of an integer, both included."""
+
+    kind: Literal["string", "integer"]
+    least: float
+    most: float
 
 
 class SchemaValidator:
@@ -64,24 +74,25 @@ class SchemaValidator:
         validator = (self._with_files or self._compile_with_files()).validator
         return all(validator.is_valid(variant) for variant in twin.variants())
 
-    def takes(self, value: Any) -> bool:
-        """Whether a value that ``plain_json`` writes fits; where the answer is False, ask ``is_valid``."""
-        try:
-            return (self._plain or self._compile()).validator.is_valid(value)
-        except ValueError:  # a UUID, which orjson writes
-            return False
-
     @property
     def decide(self) -> Callable[[Any], bool]:
-        """The quickest test of values that came as JSON or as text: jsonschema-rs itself, compiled on first use."""
+        """The quickest test of values that came as JSON or as text, or that ``plain_json`` writes: jsonschema-rs
+        itself, compiled on first use. Raises ValueError for a UUID, which orjson writes: then ask ``is_valid``.
+        """
         return (self._plain or self._compile()).validator.is_valid
 
     @property
-    def accept(self) -> Callable[[Any], bool]:
-        """A test of such values that may say False where nothing is known; True is certain."""
-        if self._plain is None:
-            self._compile()
-        return self.decide if self._quick is _never else self._quick
+    def bounds(self) -> Bounds | None:
+        """What the schema allows, where it says no more than that; None for all other schemas."""
+        return _bounds((self._plain or self._compile()).schema)
+
+    @property
+    def takes_null_for_nan(self) -> bool:
+        """Whether null certainly fits where ``decide`` says that NaN or infinity does: these are numbers of no type to
+        jsonschema-rs, so only a schema that forbids something by naming it may see that the other way round.
+        """
+        words = str((self._plain or self._compile()).schema)
+        return not any(f"'{keyword}'" in words for keyword in _FORBIDDING)
 
     def violations(self, value: Any, at: str = "") -> list[Violation]:
         """Return what is wrong with the value, each with its JSON Pointer below ``at``; the first 1000 of it."""
@@ -179,6 +190,14 @@ def plain_json(value: Any) -> bytes | None:
     return written if b"null" not in written or _is_finite(value) else None
 
 
+def strict_json(value: Any) -> bytes | None:
+    """As ``plain_json``, but for NaN and infinity, which are written as null."""
+    try:
+        return orjson.dumps(value, _refuse, _STRICT)
+    except TypeError:
+        return None
+
+
 def _refuse(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
@@ -200,16 +219,24 @@ def _never(value: Any) -> bool:
     return False
 
 
-def _scalar_test(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """Return what says True of values that fit for certain, of most parameters' schemas: it is all that they cost."""
+def _bounds(schema: Mapping[str, Any]) -> Bounds | None:
     keywords, kind = schema.keys() - ANNOTATIONS, schema.get("type")
     if kind == "string" and keywords <= {"type", "minLength", "maxLength"}:
-        shortest, longest = schema.get("minLength", 0), schema.get("maxLength", math.inf)
-        return lambda value: type(value) is str and shortest <= len(value) <= longest and value.isascii()
+        return Bounds(kind, schema.get("minLength", 0), schema.get("maxLength", math.inf))
     if kind == "integer" and keywords <= {"type", "minimum", "maximum"}:
-        least, most = schema.get("minimum", -SAFE), schema.get("maximum", SAFE)
-        return lambda value: type(value) is int and least <= value <= most
-    return _never
+        return Bounds(kind, schema.get("minimum", -SAFE), schema.get("maximum", SAFE))
+    return None
+
+
+def _scalar_test(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Return what says True of values that fit for certain, of most parameters' schemas: it is all that they cost."""
+    bounds = _bounds(schema)
+    if bounds is None:
+        return _never
+    kind, least, most = bounds
+    if kind == "string":
+        return lambda value: type(value) is str and least <= len(value) <= most and value.isascii()
+    return lambda value: type(value) is int and least <= value <= most
 
 
 def _outside(found: Iterator[Finding], twin: Twin) -> Iterator[Finding]:

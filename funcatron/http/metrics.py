@@ -9,7 +9,7 @@ from math import inf
 
 from funcatron.invocation import Result
 
-__all__ = ["CONTENT_TYPE", "Count", "Metrics", "Spread"]
+__all__ = ["CONTENT_TYPE", "Count", "Metrics", "Series", "Spread"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,6 +43,40 @@ class Spread:
         self.total += seconds
 
 
+class Series:
+    """Calls of one function by one trigger; ``Metrics.series`` makes it. What did not happen yet is not counted."""
+
+    __slots__ = ("_function", "_metrics", "_outcomes", "_spread", "_trigger")
+
+    def __init__(self, metrics: Metrics, function: str, trigger: str) -> None:
+        self._metrics = metrics
+        self._function = function
+        self._trigger = trigger
+        self._outcomes: dict[str, Count] = {}
+        self._spread: Spread | None = None
+
+    def invoked(self, result: Result, seconds: float) -> None:
+        """Count one call: its outcome is ``succeeded``, ``refused`` (4xx) or the kind of its failure."""
+        status, failure = result.status, result.failure
+        if status < 400 and failure is None:
+            outcome = "succeeded"
+        else:
+            outcome = "refused" if status < 500 else failure or "handler"
+        count, spread = self._outcomes.get(outcome) or self._outcome(outcome), self._spread or self._spreads()
+        count.number += 1
+        spread.buckets[bisect_left(BOUNDS, seconds)] += 1
+        spread.total += seconds
+
+    def _outcome(self, outcome: str) -> Count:
+        made = self._metrics.invocations.setdefault((self._function, self._trigger, outcome), Count())
+        self._outcomes[outcome] = made
+        return made
+
+    def _spreads(self) -> Spread:
+        self._spread = self._metrics.durations.setdefault((self._function, self._trigger), Spread())
+        return self._spread
+
+
 class Metrics:
     """Counters of one HTTP process; ``executions`` asks the store for theirs, by state, and may raise Unavailable.
 
@@ -54,24 +88,15 @@ class Metrics:
         self.invocations: dict[tuple[str, str, str], Count] = {}
         self.durations: dict[tuple[str, str], Spread] = {}
         self.acceptances: dict[tuple[str, str], Count] = {}
-        self._series: dict[tuple[str, str, str], tuple[Count, Spread]] = {}
+        self._series: dict[tuple[str, str], Series] = {}
+
+    def series(self, function: str, trigger: str) -> Series:
+        """Return what counts the calls of a function by a trigger."""
+        return self._series.setdefault((function, trigger), Series(self, function, trigger))
 
     def invoked(self, function: str, trigger: str, result: Result, seconds: float) -> None:
-        """Count one call: its outcome is ``succeeded``, ``refused`` (4xx) or the kind of its failure."""
-        status, failure = result.status, result.failure
-        if status < 400 and failure is None:
-            outcome = "succeeded"
-        else:
-            outcome = "refused" if status < 500 else failure or "handler"
-        series = self._series.get((function, trigger, outcome))
-        if series is None:
-            count = self.invocations.setdefault((function, trigger, outcome), Count())
-            spread = self.durations.setdefault((function, trigger), Spread())
-            series = self._series[function, trigger, outcome] = count, spread
-        count, spread = series
-        count.number += 1
-        spread.buckets[bisect_left(BOUNDS, seconds)] += 1
-        spread.total += seconds
+        """Count one call, as its series does."""
+        self.series(function, trigger).invoked(result, seconds)
 
     def accepted(self, function: str, trigger: str) -> None:
         """Count one execution that was made durable."""

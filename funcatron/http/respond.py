@@ -32,6 +32,9 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "keep-alive"})
 _EMPTY = frozenset({204, 304})
 Headers = list[tuple[bytes, bytes]]
+_SHORT = 1024
+_LENGTHS = [(b"content-length", b"%d" % length) for length in range(_SHORT)]
+"""As most answers have them, made once."""
 
 
 def problem_result(problem: Problem) -> Result:
@@ -52,7 +55,9 @@ def plain_start(result: Result) -> Message | None:
     body, content_type, status = result.body, result.content_type, result.status
     if result.headers or type(body) is not bytes or content_type is None or status < 200 or status in _EMPTY:
         return None
-    headers = [_content_type(content_type), (b"content-length", b"%d" % len(body))]
+    length = len(body)
+    framing = _LENGTHS[length] if length < _SHORT else (b"content-length", b"%d" % length)
+    headers = [_content_type(content_type), framing]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 

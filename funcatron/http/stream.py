@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from funcatron.errors import Problem
 
-__all__ = ["Replay", "RequestStream", "until_disconnect"]
+__all__ = ["Again", "Replay", "RequestStream", "until_disconnect"]
 
 
 class Replay:
@@ -45,6 +46,18 @@ class Replay:
             self._taken += 1
             return self._kept[self._taken - 1]
         return await self._receive()
+
+
+class Again(msgspec.Struct):
+    """An ASGI ``receive`` that begins with a message that was received already."""
+
+    receive: Receive
+    taken: Message | None
+
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message, self.taken = self.taken, None
+        return await self.receive() if message is None else message
 
 
 class RequestStream:

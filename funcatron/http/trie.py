@@ -126,7 +126,11 @@ class Trie(Generic[V]):
         if known is not None and method in known:
             value, params = known[method]
             return value, params.copy()
-        node, values, segments = self._root, [], path.split("/")
+        return self.trace(method, path, path.split("/"))
+
+    def trace(self, method: str, path: str, segments: Sequence[str]) -> tuple[V, dict[str, str]] | None:
+        """As ``find``, for who has the path's ``segments`` already: what stands between its slashes."""
+        node, values = self._root, []
         if segments[0] or "\n" in path:
             return None
         for segment in segments[1:]:
@@ -147,6 +151,15 @@ class Trie(Generic[V]):
         if not values:
             return self._keep(method, path, (route.value, {}))
         return route.value, {route.names[0]: values[0]} if len(values) == 1 else route.params(values)
+
+    def known(self, path: str) -> dict[str, tuple[V, dict[str, str]]] | None:
+        """Return what was found at a path that is a template of its own, by method; None for all other paths."""
+        return self._found.get(path)
+
+    @property
+    def heads(self) -> frozenset[str]:
+        """The texts that paths with a route may begin with, as a whole segment."""
+        return frozenset(self._root.literals)
 
     def methods(self, path: str) -> frozenset[str]:
         """Return the methods of every route that matches the path: what ``Allow`` says with a 405, empty for a 404."""

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from starlette.types import Message, Scope
 
 from funcatron.errors import InvalidInput
-from funcatron.http.accept import Acceptance
+from funcatron.http.accept import NO_BODY, Acceptance, Media
 from funcatron.http.request import RequestDecoder, header_map
 from funcatron.http.stream import Replay
 from funcatron.registry import Function, build_registry
@@ -71,9 +71,9 @@ def accepted(function: Function, request: Scope, texts: dict[str, str], content:
     acceptance = Acceptance(function, decoder, LIMIT)
     assert acceptance.wants_body is (content is not None)
     message = None if content is None else {"type": "http.request", "body": content, "more_body": False}
-    content_type = dict(request["headers"]).get(b"content-type")
+    media = acceptance.media(dict(request["headers"]).get(b"content-type"))
     try:
-        found: Any = acceptance.read({**request}, texts, content_type, message)
+        found: Any = None if media is None else acceptance.read({**request}, texts, media, message)
     except InvalidInput as invalid:
         found = invalid.violations
     if found is not None:
@@ -161,7 +161,7 @@ def test_path_params_are_what_handlers_may_ask_for() -> None:
     function = make(everything, method="get", parameters=PARAMETERS[:2])
     request = scope("/f/ab/7")
     assert Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT).read(
-        request, {"item_id": "ab", "n": "7"}, None, None
+        request, {"item_id": "ab", "n": "7"}, NO_BODY, None
     ) == {"item_id": "ab", "n": 7}
     assert request["path_params"] == {"item_id": "ab", "n": 7}
 
@@ -185,6 +185,12 @@ def test_paths_that_are_read_with_care(path: str, parameters: list[dict[str, Any
 
 
 JSON = {"Content-Type": "application/json"}
+
+
+def json_of(acceptance: Acceptance) -> Media:
+    media = acceptance.media(b"application/json")
+    assert media is not None
+    return media
 
 
 @pytest.mark.parametrize(
@@ -225,17 +231,17 @@ def test_bodies_that_come_in_pieces_are_read_with_care() -> None:
     function = make(everything, requestBody=json_body(BODY))
     acceptance = Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT)
     for message in ({"type": "http.request", "body": b'{"name": "a"}', "more_body": True}, {"type": "http.disconnect"}):
-        assert acceptance.read(scope("/f", headers=JSON), {}, b"application/json", message) is None
+        assert acceptance.read(scope("/f", headers=JSON), {}, json_of(acceptance), message) is None
 
 
 def test_typed_bodies_are_loaded() -> None:
     function = make(loaded, requestBody=json_body({"type": "object"}, required=True))
     acceptance = Acceptance(function, RequestDecoder(function, Limits(LIMIT, LIMIT)), LIMIT)
     message = {"type": "http.request", "body": b'{"name": "a"}', "more_body": False}
-    found: Any = acceptance.read(scope("/f", headers=JSON), {}, b"application/json", message)
+    found: Any = acceptance.read(scope("/f", headers=JSON), {}, json_of(acceptance), message)
     assert (found, found.loaded) == ({"body": {"name": "a"}}, {"name": "a"})
     with pytest.raises(InvalidInput, match="/body/name"):
-        acceptance.read(scope("/f", headers=JSON), {}, b"application/json", {**message, "body": b"{}"})
+        acceptance.read(scope("/f", headers=JSON), {}, json_of(acceptance), {**message, "body": b"{}"})
 
 
 def test_bodies_that_are_not_valid() -> None:

@@ -17,7 +17,7 @@ from funcatron import Funcatron
 from funcatron.errors import Problem, Retry
 from funcatron.http import stack
 from funcatron.http.door import Door
-from funcatron.http.metrics import Metrics
+from funcatron.http.metrics import Series
 from funcatron.testing import application
 
 pytestmark = pytest.mark.anyio
@@ -408,7 +408,7 @@ async def test_a_defect_of_the_door_is_a_500_problem_with_an_id(
 
     async with client(answering) as http:
         await http.get("/refuse")
-        monkeypatch.setattr(Metrics, "invoked", broken)
+        monkeypatch.setattr(Series, "invoked", broken)
         with caplog.at_level(logging.ERROR):
             answer = await http.get("/refuse", headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")

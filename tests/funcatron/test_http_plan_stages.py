@@ -320,3 +320,26 @@ def test_the_first_mount_that_fits_takes_all() -> None:
     assert routes.find("GET", "/v1/ui/x") is None
     assert routes.find("GET", "/openapi.json") is None
     assert routes.find("GET", "/x") == ("any", {"p": "x"})
+    assert routes.find("GET", "/v1/a") == ("deep", {})
+    assert routes.find("POST", "/v1/a") is None
+
+
+def test_a_page_of_the_swagger_ui_goes_before_routes_that_begin_as_it_does() -> None:
+    trie = Trie[str]()
+    for template in ("/ui/x", "/uikit", "/u", "/docs/ui/x", "/docs/y", "/pets", "/pets/{p}"):
+        trie.add("GET", template, template)
+    routes = Routes([Mount("", trie, ("/ui", "/docs/ui"))])
+    found = [path for path in ("/ui/x", "/uikit", "/u", "/docs/ui/x", "/docs/y", "/pets") if routes.find("GET", path)]
+    assert found == ["/u", "/docs/y", "/pets"]
+    assert routes.find("GET", "/pets/ui") == ("/pets/{p}", {"p": "ui"})
+
+
+def test_found_texts_belong_to_who_found_them() -> None:
+    trie = Trie[str]()
+    trie.add("GET", "/{p}", "any")
+    trie.add("GET", "/mine", "mine")
+    routes = Routes([Mount("/v1", trie, ())])
+    for _ in range(3):
+        found = routes.find("GET", "/v1/mine")
+        assert found == ("any", {"p": "mine"})
+        found[1]["p"] = "changed"

@@ -15,7 +15,7 @@ from funcatron.http.forms import UrlencodedForm
 from funcatron.http.paths import PathTemplate
 from funcatron.http.request import Decoded, RequestDecoder, cookie_pairs, header_map
 from funcatron.http.shapes import ANY
-from funcatron.http.stream import Replay, RequestStream
+from funcatron.http.stream import Again, Replay, RequestStream
 from funcatron.settings import Limits
 from funcatron.testing import application
 
@@ -334,6 +334,14 @@ async def test_a_body_of_the_limit_is_read() -> None:
 async def test_a_client_that_goes_away_is_told() -> None:
     with pytest.raises(ClientDisconnect):
         await decode(decoder(body=JSON_BODY), headers=JSON_HEADER, chunks=[])
+
+
+async def test_a_message_that_was_taken_comes_again() -> None:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    again = Again(receive, {"type": "http.request", "body": b"x"})
+    assert [(await again())["type"] for _ in range(3)] == ["http.request", "http.disconnect", "http.disconnect"]
 
 
 async def test_a_body_is_kept_for_those_who_read_it_again() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funcatron.errors import Problem
-from funcatron.http.respond import problem_result, send_result
+from funcatron.http.respond import plain_start, problem_result, send_result
 from funcatron.invocation import Result
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +51,14 @@ async def test_a_result_is_sent_whole() -> None:
     assert status == 201
     assert headers == {b"x-a": b"1", b"content-type": b"application/json", b"content-length": b"2"}
     assert body["body"] == b"{}"
+
+
+@pytest.mark.parametrize("length", [0, 1, 1023, 1024, 100_000])
+async def test_a_plain_answer_begins_as_any_other(length: int) -> None:
+    result = Result(status=201, body=b"x" * length, content_type="application/json")
+    status, headers, _ = await sent(result)
+    start = plain_start(result)
+    assert start == {"type": "http.response.start", "status": status, "headers": list(headers.items())}
 
 
 async def test_a_header_may_be_sent_several_times() -> None:

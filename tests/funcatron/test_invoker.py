@@ -110,6 +110,51 @@ async def test_a_handler_is_called_with_its_arguments(invoke: Invoke, handler: A
     assert result.value == {"q": "x", "body": [1]}
 
 
+async def test_who_is_alone_is_called_without_an_invocation(calls: ThreadCalls, services: Services) -> None:
+    async def soon(q: str) -> Any:
+        return q
+
+    async def later(q: str) -> Any:
+        await asyncio.sleep(0)
+        return q
+
+    async def never(q: str) -> Any:
+        await asyncio.Event().wait()
+
+    async def failing(q: str) -> Any:
+        raise LookupError("deep inside")
+
+    invoker = Invoker(services=services, calls=calls)
+    limit = time.monotonic() + 60
+    for handler, deadline, status in ((soon, None, 200), (later, limit, 200), (never, 0.0, 504), (failing, limit, 500)):
+        attempt = invoker.attempt(make(handler, parameters=[parameter("q")]))
+        assert attempt is not None
+        begun = attempt({"q": "x"}, deadline, None)
+        assert isinstance(begun, Result) is (handler in (soon, failing))
+        result = begun if isinstance(begun, Result) else await begun
+        assert result.status == status
+        assert (result.value == "x") if result.ok else (len(result.value["execution"]) == 36)
+
+
+async def test_who_needs_an_invocation_is_not_called_without(calls: ThreadCalls, services: Services) -> None:
+    async def through(call_next: Any, invocation: Invocation) -> Result:
+        result: Result = await call_next(invocation)
+        return result
+
+    async def plain(q: str) -> None: ...
+
+    async def curious(q: str, context: Context) -> None: ...
+
+    async def served(q: str, unit: Unit) -> None: ...
+
+    def sync(q: str) -> None: ...
+
+    register(services, AsyncUnit, [])
+    for handler, middleware in ((plain, [through]), (curious, []), (served, []), (sync, [])):
+        function = make(handler, services=services, parameters=[parameter("q")])
+        assert Invoker(services=services, calls=calls, middleware=middleware).attempt(function) is None
+
+
 async def test_sync_handlers_run_in_threads_and_async_ones_on_the_loop(invoke: Invoke) -> None:
     def sync() -> Any:
         return threading.current_thread().name

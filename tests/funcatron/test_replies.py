@@ -285,6 +285,37 @@ def test_what_goes_over_the_wire_is_judged() -> None:
     assert "/body/when" in refusal(reading, described({"type": "integer"}))
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "number"},
+        {"type": "number", "nullable": True},
+        {"not": {"type": "number"}},
+        {"not": {"type": "number", "nullable": True}},
+        {"oneOf": [{"type": "number", "nullable": True}, {"type": "string", "nullable": True}]},
+        {"anyOf": [{"type": "string"}, {"type": "integer", "nullable": True}]},
+        {"enum": [None, 1]},
+        {"minimum": 5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, None])
+def test_what_is_no_number_is_judged_as_the_null_that_it_is_sent_as(
+    schema: dict[str, Any], value: float | None
+) -> None:
+    described = {"200": {"description": "", "content": {"application/json": {"schema": {"items": schema}}}}}
+    sent = value if value == 1.5 else None
+
+    def fits(returned: Any) -> bool:
+        try:
+            return bool(replies(described).encode([returned]).body)
+        except InvalidReply:
+            return False
+
+    assert fits(value) is fits(sent)
+
+
 def test_write_only_members_are_not_asked_for_in_answers() -> None:
     schema = {
         "type": "object",

@@ -7,8 +7,8 @@ checks, calls and answers, refusals too, as on every door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast
 
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,8 +23,9 @@ from funcatron.http.plan.detour import Raising, detour
 from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.plan.security import Verify, verification
 from funcatron.http.respond import plain_start, send_result
-from funcatron.http.stream import Replay
+from funcatron.http.stream import Again, Replay
 from funcatron.http.trie import Trie
+from funcatron.invocation import Result
 
 __all__ = ["FunctionPlan", "FunctionPlans", "function_routes"]
 
@@ -56,17 +57,18 @@ class FunctionPlan:
         try:
             if self.verify is not None:
                 await self.verify(inner)
-            if direct is not None and (headers := direct.headers(inner)) is not None:
+            if direct is not None and (media := direct.media(inner)) is not None:
                 message = await receive() if direct.wants_body else None
                 try:
-                    arguments = direct.read(inner, texts, headers, message)
+                    arguments = direct.read(inner, texts, media, message)
                 except InvalidInput as invalid:
                     arguments, result = None, refusal(invalid, new_id(), self._name)
                 if arguments is not None:
-                    enter(self.operation, inner, receive if message is None else Replay(receive, message))
+                    enter(self.operation, inner, receive if message is None else Again(receive, message))
                     started = direct.monotonic()
-                    result = await direct.chain(direct.invocation(inner, arguments, started))
-                    direct.metrics.invoked(direct.name, "http", result, direct.monotonic() - started)
+                    begun = direct.begin(inner, arguments, started)
+                    result = begun if type(begun) is Result else await cast("Awaitable[Result]", begun)
+                    direct.series.invoked(result, direct.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - raised again where connexion handles errors
             await detour(stack, Raising(error), _outside(inner), receive, send)
             return

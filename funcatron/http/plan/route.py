@@ -34,16 +34,31 @@ class Routes(Generic[V]):
     def __init__(self, mounts: Iterable[Mount[V]]) -> None:
         mounts = list(mounts)
         self._mounts = [(mount.base_path + "/", len(mount.base_path), mount.covered, mount.trie) for mount in mounts]
+        self._quick = [
+            (prefix, len(prefix), length, _clear(trie, covered), covered, trie)
+            for prefix, length, covered, trie in self._mounts
+        ]
         self._bases = frozenset(mount.base_path for mount in mounts)
+        self._known: dict[str, dict[str, tuple[V, dict[str, str]]]] = {}
 
     def find(self, method: str, path: str) -> tuple[V, dict[str, str]] | None:
         """Return the operation and its path parameters as text; None where connexion has to look. Raises ValueError."""
+        known = self._known.get(path)
+        if known is not None and method in known:
+            value, texts = known[method]
+            return value, texts.copy()
         if path in self._bases:
             return None
-        for prefix, length, covered, trie in self._mounts:
-            if path.startswith(prefix):
+        for prefix, width, length, clear, covered, trie in self._quick:
+            if path[:width] == prefix:
                 below = path[length:] if length else path
-                return None if covered and below.startswith(covered) else trie.find(method, below)
+                segments = below.split("/")
+                if covered and segments[1] not in clear and below.startswith(covered):
+                    return None
+                found = trie.trace(method, below, segments)
+                if found is not None and (there := trie.known(below)) is not None:
+                    self._known[path] = there
+                return found
         return None
 
     def missing(self, method: str, path: str) -> HTTPException | None:
@@ -57,6 +72,16 @@ class Routes(Generic[V]):
             if path.startswith(prefix):
                 return None if covered and path[length:].startswith(covered) else _missing(trie, method, path[length:])
         return HTTPException(404)
+
+
+def _clear(trie: Trie[V], covered: tuple[str, ...]) -> frozenset[str]:
+    """Return what paths begin with, as a whole segment, that have routes and are nowhere covered."""
+    heads = {head: f"/{head}" for head in trie.heads}
+    return frozenset(
+        head
+        for head, start in heads.items()
+        if not any(start.startswith(page) or page.startswith(start) for page in covered)
+    )
 
 
 def _missing(trie: Trie[V], method: str, path: str) -> HTTPException | None:
