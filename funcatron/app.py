@@ -364,6 +364,15 @@ class Funcatron:
         new = self.dispatcher.submit(records)
         return [record if fresh else self._existing(record) for record, fresh in zip(records, new, strict=True)]
 
+    async def asubmit(self, calls: Sequence[EventCall]) -> list[Execution]:
+        """As ``submit``, without blocking the event loop; where it fails some may have been accepted."""
+        records = [record_of_event(call, self.settings.max_message, now=self.clock.time()) for call in calls]
+        new = await asyncio.gather(*(self.dispatcher.dispatch(record) for record in records))
+        return [
+            record if fresh else await asyncio.to_thread(self._existing, record)
+            for record, fresh in zip(records, new, strict=True)
+        ]
+
     async def apublish(
         self,
         event: CloudEvent,

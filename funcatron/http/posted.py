@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Message, Receive, Scope
 
-from funcatron.binding import find_media, is_json
+from funcatron.binding import is_json
 from funcatron.errors import InvalidInput, Problem, Violation
 from funcatron.http.body import URLENCODED
 from funcatron.http.content import UnknownCharset, media_parameter, read_json
@@ -64,7 +64,7 @@ class PostedReader:
         self._limit = limits.body
         self._secrets = {arguments.get((p.location, p.name)) for p in function.operation.secrets}
         body = function.operation.body
-        self._takes_forms = body is not None and find_media(body.content, URLENCODED) is not None
+        self._takes_forms = body is not None and any(key.lower().startswith(URLENCODED) for key in body.content)
 
     async def read(self, posted: Posted) -> tuple[Decoded, Any, Mapping[str, str]]:
         """Return the arguments that stand beside the body, without credentials; the body; and the headers as they

@@ -6,9 +6,7 @@ comes; one that nobody wants is answered 204, since senders take a refusal for a
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
@@ -98,7 +96,7 @@ class WebhookEndpoint:
         if scope["method"] != "POST":
             raise Problem(405, detail=f"{scope['method']} is not possible here", headers={"Allow": "POST"})
         headers = header_map(scope)
-        self._scheme.examine(headers, time.time())
+        self._scheme.examine(headers, self._funcatron.clock.time())
         content = await RequestStream(receive, headers, self._funcatron.settings.max_body).read()
         self._scheme.verify(headers, content)
         posted = read_posted(scope, headers, content)
@@ -108,7 +106,7 @@ class WebhookEndpoint:
         delivery_id = _id_of(self._id, posted.delivery)
         with ExitStack() as files:
             calls = [await self._call(bound, posted, delivery_id, files) for bound in wanted]
-            executions = await asyncio.to_thread(self._funcatron.submit, calls)
+            executions = await self._funcatron.asubmit(calls)
         for execution in executions:
             self._metrics.accepted(execution.function, execution.trigger)
         body = {"delivery": delivery_id, "functions": len(executions)}
@@ -150,7 +148,8 @@ def _id_of(place: Place | None, delivery: Delivery) -> str:
     if place is None:
         return new_id()
     found = place.find(delivery)
-    if isinstance(found, bool) or not isinstance(found, (str, int)) or not 0 < len(str(found)) <= LONGEST_ID:
-        said = f"is required, at most {LONGEST_ID} characters: it is the id by which the delivery is known"
+    text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
+    if not (0 < len(text) <= LONGEST_ID and text.isprintable()):
+        said = f"is required, up to {LONGEST_ID} printable characters: it is the id by which the delivery is known"
         raise InvalidInput([Violation(place.pointer, said)])
-    return str(found)
+    return text

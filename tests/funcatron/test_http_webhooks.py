@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 import httpx
@@ -293,6 +293,7 @@ async def test_a_function_with_a_route_takes_its_parameters_from_the_body(app: F
         (b"\xff=1", {"Content-Type": FORM}, 400, "/body"),
         (b"{}", {"X-GitHub-Delivery": ""}, 400, "/header/x-github-delivery"),
         (b"{}", {"X-GitHub-Delivery": "x" * 513}, 400, "/header/x-github-delivery"),
+        (b"{}", {"X-GitHub-Delivery": "a\tb"}, 400, "/header/x-github-delivery"),
     ],
 )
 async def test_what_cannot_be_read_is_refused(
@@ -309,6 +310,37 @@ async def test_a_media_type_that_the_operation_has_not_is_refused(app: Funcatron
     assert (answer.status_code, answer.headers["accept"]) == (415, JSON)
     wrong = await post(app, {"ref": "x"}, path="/hooks/github?page=%ff")
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (400, "/query")
+
+
+@pytest.mark.parametrize(
+    ("sent", "known"), [(7, "7"), ("ü-1", "ü-1"), (True, None), (None, None), ("", None), ("a\0b", None), ([1], None)]
+)
+async def test_an_id_in_the_body(seen: Seen, sent: Any, known: str | None) -> None:
+    bound = described("f", {**OPEN, "id": "body.entry.id"}, body={"*/*": {"schema": {}}})
+    app = application({**DOCUMENT, "paths": {}, "webhooks": {"f": bound}}, handlers=seen)
+    async with client(app) as http:
+        for _ in range(2):
+            answer = await http.post("/hooks/open", json={"entry": {"id": sent}})
+            assert answer.status_code == (202 if known else 400)
+    await run_all(app)
+    assert [call["event"].id for _, call in seen] == ([known] if known else [])
+    if known is None:
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/body/entry/id"]
+
+
+async def test_a_body_that_is_read_as_a_file() -> None:
+    read: list[bytes] = []
+
+    def stored(body: BinaryIO) -> None:
+        read.append(body.read())
+
+    bound = described("stored", OPEN, body={"application/octet-stream": {}})
+    app = application({**DOCUMENT, "paths": {}, "webhooks": {"f": bound}}, handlers={"stored": stored})
+    async with client(app) as http:
+        headers = {"Content-Type": "application/octet-stream"}
+        assert (await http.post("/hooks/open", content=b"\x00\xff" * 100, headers=headers)).status_code == 202
+    await run_all(app)
+    assert read == [b"\x00\xff" * 100]
 
 
 async def test_a_body_without_a_type(app: Funcatron, seen: Seen) -> None:
@@ -343,10 +375,10 @@ async def test_only_posts_are_taken(app: Funcatron) -> None:
 
 
 async def test_out_of_reach_is_503(app: Funcatron, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(executions: Any) -> Any:
+    async def unavailable(execution: Execution) -> bool:
         raise Unavailable("the store is away", retry_after=3)
 
-    monkeypatch.setattr(app.dispatcher, "submit", unavailable)
+    monkeypatch.setattr(app.dispatcher, "dispatch", unavailable)
     answer = await post(app, {}, "issues")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
 
