@@ -22,6 +22,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from funcatron.http.security import SETTINGS  # before connexion, which it imports without what is seldom used
+
+# isort: split
 from connexion.exceptions import Forbidden, OAuthProblem
 from keystoneauth1 import exceptions as keystone
 from keystoneauth1.plugin import AUTH_INTERFACE
@@ -29,7 +32,6 @@ from keystoneauth1.session import Session
 from starlette.exceptions import HTTPException
 
 from funcatron.errors import FuncatronError, Unavailable
-from funcatron.http.security import SETTINGS
 from funcatron.settings import Settings, load_settings
 from funcatron_openstack.credentials import Cloud, public_region
 from funcatron_openstack.tokens import TokenBody, TokenValidator

@@ -84,6 +84,8 @@ class Listening:
                     self._soon.set()
                 elif self._wanted.wants(hint.object):
                     by_name.setdefault(hint.object, []).append(hint)
+                else:
+                    self._watch.pass_over(hint)
         done = self._settle((name, hints, None) for name, hints in by_name.items())
         return done and not self._told.is_set()
 

@@ -32,7 +32,7 @@ SLACK = timedelta(seconds=1)
 class Watch:
     """What one trigger makes of hints. Any thread may ask; what concerns one object is done one after another.
 
-    ``wait(seconds)`` waits and returns whether to give up; ``tell`` is given a line for each hint that was looked into.
+    ``wait(seconds)`` waits and returns whether to give up; ``tell`` is given a line for each hint.
     """
 
     def __init__(
@@ -88,6 +88,10 @@ class Watch:
         said = " ".join(dict.fromkeys(hint.verb for hint in hints))
         self._tell(f"{said} {self.container.name}/{name}: {reason}")
         return True
+
+    def pass_over(self, hint: Hint) -> None:
+        """Tell of a hint about an object whose name is not asked for, and leave it."""
+        self._tell(f"{hint.verb} {self.container.name}/{hint.object}: its name is not asked for")
 
     def _event(
         self, version: ObjectVersion | None, before: KnownObject | None, action: Action | None, hint: Hint

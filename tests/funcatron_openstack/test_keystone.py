@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -138,3 +140,8 @@ def test_tokens_of_other_scopes_have_no_project(scope: dict[str, Any], kind: str
     principal = principal_of({"user": found["sub"], "token_info": found})
     assert principal is not None
     assert principal.project_id is None
+
+
+def test_it_brings_no_more_of_connexion_than_http_does() -> None:
+    code = "import sys, funcatron_openstack.keystone; sys.exit('starlette.testclient' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -296,15 +296,18 @@ def test_a_container_that_goes_and_comes_again(app: Uploads, swift: Swift) -> No
 
 def test_a_dry_run_shows_what_would_be_called(app: Uploads, swift: Swift, openstack: OpenStack, tmp_path: Path) -> None:
     swift.put("rehearsed")
-    (tmp_path / "openapi.json").write_text(json.dumps(document({"uploads.note": [{"container": "rehearsed"}]})))
+    trigger = {"container": "rehearsed", "prefix": ["a", "f"]}
+    (tmp_path / "openapi.json").write_text(json.dumps(document({"uploads.note": [trigger]})))
     (tmp_path / "uploads.py").write_text(HANDLERS.read_text())
     arguments = ("triggers", "--dry-run", "openapi.json")
     with running(*arguments, folder=tmp_path, extra=openstack.environ) as program:
         until(lambda: "listening to swift" in program.output(), "its queue")
         swift.ask("PUT", "rehearsed/forged", b"x", anonymous=True)
+        swift.put("rehearsed/other", b"x")
         swift.put("rehearsed/a", b"x")
         until(lambda: "rehearsed/a: created at" in program.output(), "the upload", patience=120)
         until(lambda: "put rehearsed/forged: there is no such object" in program.output(), "the refused one")
+        until(lambda: "put rehearsed/other: its name is not asked for" in program.output(), "the one of another name")
         assert "for uploads.note" in program.output()
     assert not (tmp_path / "seen").exists()
     assert not (tmp_path / ".funcatron").exists()
