@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import re
 import sys
 import types
 import typing
@@ -25,9 +26,11 @@ from funcatron.uploads import Reader, reader_for
 
 __all__ = ["Typed", "annotations_of", "typed_argument", "typed_by", "typed_return"]
 
-_UNTYPED = frozenset({"dict", "list", "Any", "object", "None", "str"})
+_PLAIN = frozenset({"Any", "None", "bool", "bytes", "dict", "float", "int", "list", "object", "str", "tuple"})
+"""Names that ask for no type: annotations that are made of them alone need not be evaluated, which is slow."""
 _UNREADABLE = (NameError, TypeError, AttributeError, SyntaxError)
 _LISTS = frozenset({list, collections.abc.Sequence})
+_WORD = re.compile(r"\w+")
 _UNIONS = frozenset({typing.Union, types.UnionType})
 
 
@@ -111,15 +114,17 @@ def _function(handler: Handler) -> Any:
     return function
 
 
-def _annotation(handler: Handler, name: str, *, plain: frozenset[str] = _UNTYPED) -> Any:
+def _annotation(handler: Handler, name: str, *, plain: frozenset[str] = _PLAIN) -> Any:
     """Return the annotation of one argument; others may name what is imported for type checkers alone.
 
-    What is written as one of the ``plain`` names is Any.
+    What is written in ``plain`` names is Any.
     """
     function = _function(handler)
     written = getattr(function, "__annotations__", {}).get(name, Any)
-    if not isinstance(written, str) or written in plain:
-        return Any if isinstance(written, str) else written
+    if not isinstance(written, str):
+        return written
+    if plain.issuperset(_WORD.findall(written)):
+        return Any
     only = types.SimpleNamespace(__annotations__={name: written})
     return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
 

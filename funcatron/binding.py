@@ -289,7 +289,7 @@ class Binder:
             loaded, violations = self.loader.load(body, "/body")
             if violations:
                 raise InvalidInput(violations)
-        keywords[self._plan.body_keyword or ""] = loaded
+        keywords[self._plan.body_keyword or self.body_argument or ""] = loaded
 
     def _unpack(self, body: Any, keywords: dict[str, Any]) -> None:
         """Hand over a form's members as connexion does: files by name and not in the body, all of 2.0's by name."""

@@ -35,6 +35,8 @@ class NamedTypes(msgspec.Struct, frozen=True):
 
 def named_types(operation: Operation) -> tuple[NamedTypes, list[tuple[str, str]]]:
     """Return the types that the document names for an operation, and what is wrong, each with its pointer."""
+    if not operation.document.may_have(KEY):
+        return NamedTypes(), []
     complaints: list[tuple[str, str]] = []
     bodies: dict[str, Typed] = {}
     for media_type, parts in body_places(operation) if _names_body(operation) else ():

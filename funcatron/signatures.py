@@ -38,7 +38,9 @@ def bind(
     except (TypeError, ValueError):
         signature = inspect.Signature([inspect.Parameter("everything", inspect.Parameter.VAR_KEYWORD)])
     plan = _Match(operation, slots, body_name, services).plan(signature, mistakes)
-    typed = None if plan.body_keyword is None else _body_type(handler, plan.body_keyword, named, mistakes)
+    typed = named if plan.everything else None
+    if plan.body_keyword is not None:
+        typed = _body_type(handler, plan.body_keyword, named, mistakes)
     loader = None if typed is None else Loader(typed)
     if complaint := _misread(operation, plan.body_keyword or "", loader):
         mistakes.append(complaint)

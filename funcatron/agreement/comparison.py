@@ -111,8 +111,7 @@ class _Comparison:
             if key not in described_members and not self._is_hidden(member):
                 yield from self._undescribed(said, member, place, f"{name}.{key}", certain)
         for key, member in described_members.items():
-            there = (*place, "properties", key)
-            own_member = own_members.get(key)
+            there, own_member = member.place, own_members.get(key)
             if own_member is None or self._is_hidden(own_member) != self._is_hidden(member):
                 yield from self._unshared(member, own_member, own, there, f"{name}.{key}", certain)
             elif not self._is_hidden(member):

@@ -35,10 +35,9 @@ def described(tree: Any, parts: Parts, *, others: Others = "unsaid") -> tuple[Fo
     if alternatives is not None:
         return _of_alternatives(tree, (*parts, alternatives), node, others)
     if isinstance(node.get("allOf"), list):
-        if len(node["allOf"]) == 1 and not node.keys() & {"properties", "required", "type"}:
-            form, place = described(tree, (*parts, "allOf", "0"), others=others)
-            return (_with_null(form) if _is_nullable(node) else form), place
-        return ANYTHING, parts
+        if len(node["allOf"]) != 1 or node.keys() & {"properties", "required", "type"}:
+            return _of_all(tree, parts, node, others), parts
+        return described(tree, (*parts, "allOf", "0"), others=others)  # nullable beside it allows nothing
     if _NOT_UNDERSTOOD & node.keys():
         return ANYTHING, parts
     return _form(tree, parts, node, others), parts
@@ -62,6 +61,29 @@ def _of_alternatives(tree: Any, parts: Parts, node: Mapping[str, Any], others: O
         return ANYTHING, tuple(outer)
     form, place = described(tree, (*parts, rest[0]), others=others)
     return _with_null(form), place
+
+
+def _of_all(tree: Any, parts: Parts, node: Mapping[str, Any], others: Others) -> Form:
+    """Return the form of an object that several schemas describe, each of them some of its members."""
+    rest = {key: value for key, value in node.items() if key != "allOf"}
+    places = [(*parts, "allOf", str(index)) for index in range(len(node["allOf"]))]
+    found = [described(tree, place, others=others) for place in places]
+    found += [(_form(tree, parts, rest, others), parts)] if "properties" in rest else []
+    required = set(node.get("required", ()))
+    members: dict[str, Member] = {}
+    for form, place in found:
+        if form is ANYTHING or form.kinds not in (None, {"object"}) or form.others == "refused":
+            return ANYTHING
+        required |= set(find(tree, place).get("required", ()))
+        for name, member in (form.members or {}).items():
+            twice = name in members
+            members[name] = msgspec.structs.replace(member, form=lambda: ANYTHING) if twice else member
+    members = {
+        name: msgspec.structs.replace(member, required=member.required or name in required)
+        for name, member in members.items()
+    }
+    has_members = any(form.members is not None for form, _ in found)
+    return Form(key=parts, kinds=frozenset({"object"}), members=members if has_members else None, others=others)
 
 
 def _form(tree: Any, parts: Parts, node: Mapping[str, Any], others: Others) -> Form:
@@ -128,6 +150,7 @@ def _members(tree: Any, parts: Parts, node: Mapping[str, Any], others: Others) -
         child = find(tree, settled(tree, place)) if isinstance(child, Mapping) else {}
         found[name] = Member(
             form=_lazy(tree, place, others),
+            place=place,
             required=name in required,
             read_only=child.get("readOnly") is True,
             write_only=child.get("writeOnly") is True or child.get("x-writeOnly") is True,

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from funcatron.spec.pointer import Parts
+
 __all__ = ["ANYTHING", "Form", "Lazy", "Member", "Others", "kinds_of_values"]
 
 Others: TypeAlias = Literal["unsaid", "taken", "dropped", "refused"]
@@ -37,9 +39,12 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of an object. ``read_only``: only in answers; ``write_only``: only in bodies."""
+    """A member of an object. ``read_only``: only in answers; ``write_only``: only in bodies. ``place`` is where a
+    document has it.
+    """
 
     form: Lazy
+    place: Parts = ()
     required: bool = False
     read_only: bool = False
     write_only: bool = False

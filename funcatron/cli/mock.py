@@ -49,6 +49,7 @@ def _mock(operation: Operation) -> Handler:
         return answer
 
     example.__module__, example.__qualname__ = "mock", "example"
+    example.stands_in = True  # type: ignore[attr-defined]
     return example
 
 

@@ -32,6 +32,7 @@ class Document:
 
     def __init__(self, bundle: Bundle, version: tuple[int, int]) -> None:
         self._bundle = bundle
+        self._may_have: dict[str, bool] = {}
         self.source = bundle.root.name
         self.version = version
         self.content: dict[str, Any] = bundle.tree
@@ -44,6 +45,12 @@ class Document:
 
     def __repr__(self) -> str:
         return f"Document({self.source!r})"
+
+    def may_have(self, key: str) -> bool:
+        """Whether a key of this name may stand anywhere; False is certain, and quickly known of files and URLs."""
+        if key not in self._may_have:
+            self._may_have[key] = any(_may_have(source.text, key) for source in self._bundle.sources.values())
+        return self._may_have[key]
 
     def resolve(self, ref: str) -> Any:
         """Return what a local reference (``#/...``) stands for; references to references are followed.
@@ -108,6 +115,10 @@ def _mistakes(bundle: Bundle, version: tuple[int, int]) -> Iterator[tuple[Mistak
         for finding in metaschema.check(version, find(bundle.tree, stray), kind):
             place = (*stray, *(str(step) for step in finding.path))
             yield bundle.mistake(place, finding.message), place
+
+
+def _may_have(text: str | None, key: str) -> bool:
+    return text is None or any(part in text for part in (key, "\\u", "\\x"))  # it may be written with escapes
 
 
 def _version(root: Source) -> tuple[int, int]:

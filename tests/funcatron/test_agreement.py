@@ -200,7 +200,7 @@ class OrderSchema(Schema):
     id = fields.Integer(dump_only=True)
     lines = fields.List(fields.Nested(LineSchema), data_key="orderLines")
     password = fields.String(load_only=True)
-    parent = fields.Nested(lambda: OrderSchema(), allow_none=True)
+    parent = fields.Nested(lambda: OrderSchema())
 
 
 ORDER = {
@@ -216,7 +216,7 @@ ORDER = {
             },
         },
         "password": {"type": "string", "writeOnly": True},
-        "parent": {"nullable": True, "allOf": [{"$ref": "#/components/schemas/Order"}]},
+        "parent": {"description": "The one before", "allOf": [{"$ref": "#/components/schemas/Order"}]},
     },
 }
 
@@ -463,6 +463,24 @@ def random_object(draw: random.Random) -> tuple[dict[str, Any], type[Schema]]:
     return said, type("S", (Schema,), {**own, "Meta": type("Meta", (), {"unknown": unknown})})
 
 
+def split(said: Any, draw: random.Random) -> Any:
+    """Return the same schema, some of its objects as an ``allOf`` of two or three."""
+    if not isinstance(said, dict):
+        return said
+    said = {key: value if key == "enum" else split(value, draw) for key, value in said.items()}
+    if said.get("type") != "object" or "nullable" in said or "properties" not in said or draw.random() < 0.7:
+        return said
+    properties = list(said["properties"].items())
+    parts: list[dict[str, Any]] = [{"type": "object", "properties": dict(properties[:1])}]
+    rest = {"type": "object", "properties": dict(properties[1:])}
+    own = draw.choice([{}, rest])
+    if "required" in said:
+        alone: dict[str, Any] = {}
+        parts.append(alone)
+        draw.choice([own, parts[0], alone])["required"] = said["required"]
+    return {**own, "allOf": parts if own is rest else [*parts, rest]}
+
+
 def bodies(said: dict[str, Any]) -> Iterator[Any]:
     """Yield values at the edges of what a document allows."""
     if said.get("nullable"):
@@ -501,11 +519,28 @@ def refused(schema: Schema, body: Any) -> bool:
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("AGREEMENT_SEEDS", "250"))))
 def test_a_mistake_is_told_if_and_only_if_there_is_a_body_that_shows_it(seed: int) -> None:
-    said, schema = random_object(random.Random(seed))
-    operation = load(document(requestBody=json_body(said))).operations[0]
-    validator = compile_schema(operation.document, said, direction="request")
+    draw = random.Random(seed)
+    said, schema = random_object(draw)
+    written = split(said, draw)
+    operation = load(document(requestBody=json_body(written))).operations[0]
+    validator = compile_schema(operation.document, written, direction="request")
     given = list(bodies(said))
     assert all(validator.is_valid(body) for body in given), "the test's own bodies are valid"
     found = differences(operation, typed(schema), None, {})
     shown = [body for body in given if refused(schema(), body)]
-    assert any(one.certain for one in found) == bool(shown), (said, found, shown)
+    assert any(one.certain for one in found) == bool(shown), (written, found, shown)
+
+
+def test_an_object_in_several_parts() -> None:
+    part = {"type": "object", "properties": {"b": {"type": "string"}}}
+    said = {"allOf": [part, {"required": ["a"]}], "properties": {"a": INTEGER}}
+    schema = Schema.from_dict({"a": fields.String(required=True), "b": fields.Integer(required=True)}, name="S")
+    assert told(compared(said, schema)) == [
+        ("/allOf/0/properties/b", "S.b is required, and not in the document", True),
+        ("/allOf/0/properties/b", "S.b is an integer, in the document a string", True),
+        ("/properties/a", "S.a is a string, in the document an integer", True),
+    ]
+    unclear = {"allOf": [part, {"oneOf": [part, {"type": "object"}]}]}
+    assert compared(unclear, schema) == []
+    twice = {"allOf": [part, {**part, "properties": {"b": INTEGER}}]}
+    assert [one.message for one in compared(twice, Schema.from_dict({"b": fields.Boolean()}))] == []

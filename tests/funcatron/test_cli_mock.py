@@ -151,3 +151,8 @@ def test_sample_of_a_schema_that_holds_itself() -> None:
     }
     content = document({"200": {"description": "x"}}, components={"schemas": {"Node": node}})
     assert sample(load(content), {"$ref": "#/components/schemas/Node"})["next"]["id"] == 1
+
+
+def test_a_mock_answers_in_the_words_of_the_document_whatever_types_it_names() -> None:
+    named = {**THING, "x-funcatron-schema": "nowhere.ThingSchema"}
+    assert answer(document({"200": json_of({"schema": named, "example": {"id": 9}})}))[1] == {"id": 9}

@@ -380,3 +380,13 @@ def test_differences_are_mistakes_with_their_place(tmp_path: Path) -> None:
     assert mistake.message == "OrderSchema.count is an integer, in the document a string"
     assert mistake.line is not None
     assert '"count"' in path.read_text().splitlines()[mistake.line - 1]
+
+
+def everything(**arguments: Any) -> Any:
+    assert isinstance(arguments["body"], Order)
+    return arguments["body"]
+
+
+def test_a_handler_that_takes_everything_is_given_the_named_type() -> None:
+    outcome = assert_same_on_every_door(document(**described(NAMED)), "f", {"body": BODY}, handlers={"f": everything})
+    assert (outcome.status, outcome.body) == (200, ANSWER)
