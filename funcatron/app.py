@@ -58,8 +58,9 @@ class Funcatron:
 
     ``specs`` are paths, URLs or dicts, and so are ``overlays``, which change them (OpenAPI Overlay 1.x; those of the
     settings come first); ``handlers`` take the place of importing what operationIds name; ``middleware`` wraps every
-    invocation, the first one outermost; ``settings`` are read from the environment where none are given; ``store``,
-    ``dispatcher``, ``calls`` and ``clock`` stand in for what the settings name and the system has (tests, embedding).
+    invocation, the first one outermost; ``mounts`` are other applications (WSGI or ASGI) by path, for all that is no
+    function; ``settings`` are read from the environment where none are given; ``store``, ``dispatcher``, ``calls`` and
+    ``clock`` stand in for what the settings name and the system has (tests, embedding).
 
     Documents are loaded here, so a mistake raises SpecError here. Handlers are bound on first use of ``registry``
     (any door, or ``start``), so that services may be registered before.
@@ -71,6 +72,7 @@ class Funcatron:
         handlers: Handlers | None = None,
         overlays: Sequence[Source] = (),
         middleware: Sequence[Middleware] = (),
+        mounts: Mapping[str, Any] | None = None,
         settings: Settings | None = None,
         store: ExecutionStore | None = None,
         dispatcher: Dispatcher | None = None,
@@ -87,6 +89,7 @@ class Funcatron:
         self.clock = clock
         self.services = Services()
         self.handlers = handlers
+        self.mounts: Mapping[str, Any] = dict(mounts or {})
         self._middleware = tuple(middleware)
         self._given_store = store
         self._given_dispatcher = dispatcher

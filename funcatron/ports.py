@@ -18,7 +18,7 @@ from funcatron.event import CloudEvent
 from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, State, Status, StoredResult
 from funcatron.invocation import Invocation, Result
 
-__all__ = ["Dispatcher", "ExecutionStore", "Lease", "Middleware", "Trigger"]
+__all__ = ["REQUEST", "Dispatcher", "ExecutionStore", "Lease", "Middleware", "Trigger", "View"]
 
 CallNext: TypeAlias = Callable[[Invocation], Awaitable[Result]]
 Middleware: TypeAlias = Callable[[CallNext, Invocation], Awaitable[Result]]
@@ -257,6 +257,27 @@ class Dispatcher(Protocol):
 
 Publish: TypeAlias = Callable[[CloudEvent], None]
 """What a trigger is given: accept this event durably, or raise Unavailable; only then acknowledge its source."""
+
+
+REQUEST = "funcatron.request"
+"""Where a View finds the ASGI scope of the request that it is called with, if any: in its argument ``context_``."""
+
+
+@runtime_checkable
+class View(Protocol):
+    """A handler that is part of another application, which answers requests itself.
+
+    Over HTTP, a call that is answered now is passed on to the ``application`` as it came. Everything else calls the
+    handler as any other, and it returns a whole Result, which is sent as it is.
+    """
+
+    application: Any
+    """The WSGI or ASGI application."""
+    asks_itself: bool
+    """Whether the application asks for credentials, which no record keeps: clients cannot have it called later then."""
+
+    def __call__(self, **arguments: Any) -> Result:
+        """Answer a call of which arguments alone are known."""
 
 
 @runtime_checkable

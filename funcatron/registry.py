@@ -21,8 +21,8 @@ from funcatron.garbage import collected_later
 from funcatron.importing import import_handler, make_importable, security_mistakes
 from funcatron.invocation import Invocation
 from funcatron.named_types import NamedTypes, named_types
-from funcatron.ports import Trigger
-from funcatron.replies import Replies
+from funcatron.ports import Trigger, View
+from funcatron.replies import Replies, WholeReplies
 from funcatron.signatures import bind
 from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, examine
@@ -188,7 +188,10 @@ def _function(
         complaints = [*_check_types(operation, binder, returned, named), *_check_examples(operation, binder)]
     if binder is None or complaints:
         return None, complaints
-    replies = Replies(operation, validate=validate_responses, typed=returned, named=named.replies)
+    if isinstance(handler, View):
+        replies: Replies = WholeReplies(operation, validate=False)
+    else:
+        replies = Replies(operation, validate=validate_responses, typed=returned, named=named.replies)
     return Function(
         name=operation.name,
         operation=operation,

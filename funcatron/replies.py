@@ -28,7 +28,7 @@ from funcatron.schemas import SchemaValidator, compile_schema, plain_json, stric
 from funcatron.spec.operation import Operation, Reply
 from funcatron.streams import Stream
 
-__all__ = ["InvalidReply", "Replies"]
+__all__ = ["InvalidReply", "Replies", "WholeReplies"]
 
 PROBLEM_JSON = "application/problem+json"
 EVENT_STREAM = "text/event-stream"
@@ -228,6 +228,15 @@ class Replies:
                 compile_schema(self._operation.document, schema, direction="response") if schema else None
             )
         return self._validators[key]
+
+
+class WholeReplies(Replies):
+    """The replies of a handler that answers for itself: whole Results, which are sent as they are."""
+
+    def encode(self, returned: Any, *, dump: bool = True) -> Result:
+        """Return what the handler (or a middleware) returned, encoded if it is no whole Result."""
+        whole = isinstance(returned, Result) and isinstance(returned.body, (bytes, Stream)) and returned.value is None
+        return returned if whole else super().encode(returned, dump=dump)
 
 
 def _anything(value: Any) -> bool:

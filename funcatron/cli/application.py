@@ -1,4 +1,4 @@
-"""From what the command line names to an application: documents, or a Funcatron that a module has made."""
+"""From what the command line names to an application: documents, or what a module has made."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 import click
 import msgspec
 
+from funcatron import plugins
 from funcatron.app import Funcatron
 from funcatron.cli.options import given_settings, read_settings
 from funcatron.errors import FuncatronError
 from funcatron.registry import Handlers
+from funcatron.settings import Settings
 
 __all__ = ["application", "names_an_application"]
 
@@ -25,6 +27,7 @@ def application(
 ) -> Funcatron:
     """Return the application of these documents, or the one that ``module:name`` is, with the settings ``given``.
 
+    That is a Funcatron, or an application of a framework that a plugin knows (entry point ``funcatron.applications``).
     A Funcatron that a module has made keeps its own handlers, services and middleware; settings of the command line
     take the place of its own. Handlers are bound unless ``bound`` is False. Raises SpecError, SettingsError,
     FuncatronError.
@@ -42,7 +45,7 @@ def _made(specs: Sequence[str], given: Mapping[str, Any], handlers: Handlers | N
         return Funcatron(*specs, settings=settings, handlers=handlers)
     if len(specs) > 1 or handlers is not None:
         raise click.UsageError("An application stands alone: no other documents beside it, no mocks.")
-    made = _imported(specs[0])
+    made = _imported(specs[0], settings)
     chosen = {name: getattr(settings, name) for name in given_settings(given)}
     made.settings = msgspec.structs.replace(made.settings, **chosen)
     return made
@@ -53,7 +56,7 @@ def names_an_application(spec: str) -> bool:
     return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", spec) is not None
 
 
-def _imported(spec: str) -> Funcatron:
+def _imported(spec: str, settings: Settings) -> Funcatron:
     module, _, name = spec.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -63,6 +66,19 @@ def _imported(spec: str) -> Funcatron:
         raise
     except Exception as error:  # a user's module may raise anything while it is imported
         raise FuncatronError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
-    if not isinstance(found, Funcatron):
-        raise FuncatronError(f"{spec} is no Funcatron: {module}.{name} is {type(found).__name__}")
-    return found
+    made = found if isinstance(found, Funcatron) else _adapted(found, settings)
+    if made is None:
+        known = ", ".join(plugins.names("funcatron.applications"))
+        raise FuncatronError(f"{spec} is no Funcatron: {module}.{name} is {type(found).__name__} (also known: {known})")
+    return made
+
+
+def _adapted(found: Any, settings: Settings) -> Funcatron | None:
+    """Return the Funcatron of a framework's application, by the plugin that is named as the framework's module."""
+    roots = dict.fromkeys(cls.__module__.partition(".")[0] for cls in type(found).__mro__)
+    known = plugins.names("funcatron.applications")
+    plugin = next((name for name in roots if name in known), None)
+    if plugin is None:
+        return None
+    made: Funcatron = plugins.load("funcatron.applications", plugin)(found, {"settings": settings})
+    return made

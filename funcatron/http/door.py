@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -44,6 +44,7 @@ class Door:
         self._funcatron = funcatron
         self._settings = funcatron.settings
         self._stack = build_stack(funcatron, self._lifespan)
+        self._mounts = self._stack.mounts
         self._routes: Routes[Planned] | None = None
         self._unserved: Unserved | None = None
         self._started = False
@@ -61,12 +62,17 @@ class Door:
             if found is None:
                 if (webhook := self._stack.webhooks.find(scope["method"], scope["path"])) is not None:
                     return webhook(scope, receive, send)
+                if self._mounts is not None and (mounted := self._mounts.find(scope)) is not None:
+                    return mounted[0](mounted[1], receive, send)
                 if self._unserved is not None and scope["path"] in self._unserved:
                     return refuse_unserved(scope, send)
         return self._other(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        mounts = self._mounts if self._started and scope["type"] != "lifespan" else None
+        if mounts is not None and (mounted := mounts.find(scope)) is not None:
+            await mounted[0](mounted[1], receive, send)
+        elif scope["type"] != "http":
             await self._stack.app(scope, receive, send)
         elif not self._started:
             await self._start()
@@ -84,7 +90,8 @@ class Door:
         registering = asyncio.to_thread(register_all, self._stack.app.middleware.middleware_stack)
         rest = asyncio.create_task(registering)  # in the background: most requests do without
         try:
-            yield
+            async with self._mounts.running() if self._mounts is not None else nullcontext():
+                yield
         finally:
             self._started, self._routes = False, None
             await rest

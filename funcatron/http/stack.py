@@ -38,6 +38,7 @@ from funcatron.http.documents import JSON_PATH, document_routes, root_routes
 from funcatron.http.endpoint import FunctionEndpoint
 from funcatron.http.later import Later
 from funcatron.http.metrics import Metrics
+from funcatron.http.mounts import Applications, Mounts
 from funcatron.http.now import Now
 from funcatron.http.plan.probe import missing
 from funcatron.http.projects import ProjectToken
@@ -50,9 +51,11 @@ from funcatron.http.routing import (
     allowed_methods,
     routable,
 )
+from funcatron.http.views import ViewEndpoint, with_request
 from funcatron.http.webhooks import Webhooks
 from funcatron.invocation import Invocation, Result
 from funcatron.invoker import Invoker
+from funcatron.ports import View
 from funcatron.registry import Function, Registry
 from funcatron.services import Services
 from funcatron.spec.document import Document
@@ -66,6 +69,8 @@ if TYPE_CHECKING:
 __all__ = ["Stack", "build_stack"]
 
 log = logging.getLogger("funcatron.plan")
+
+CONTROL_PATH = "/_funcatron"
 
 STACK = (
     ServerErrorMiddleware,
@@ -81,11 +86,13 @@ STACK = (
 @dataclass(frozen=True, slots=True)
 class Stack:
     """connexion's application, the ``webhooks`` beside it, and ``routes``, which makes the functions' routes and tells
-    where there is nothing at all: None where there are no plans.
+    where there is nothing at all: None where there are no plans. ``mounts`` is None where no other application is
+    mounted.
     """
 
     app: AsyncApp
     webhooks: Webhooks
+    mounts: Mounts | None
     routes: Callable[[], tuple[Routes[Planned], Unserved] | None]
 
 
@@ -100,7 +107,9 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
     control = control_registry(funcatron, metrics)
     operators = _routed(control)
     functions = {**own, **operators}
-    endpoints = {**_endpoints(funcatron, own, metrics), **_control_endpoints(funcatron, operators)}
+    settings = funcatron.settings
+    applications = Applications(threads=settings.threads, waiting=settings.max_queued)
+    endpoints = {**_endpoints(funcatron, own, metrics, applications), **_control_endpoints(funcatron, operators)}
     stack = [*STACK, registered_later(partial(FunctionMiddleware, endpoints=endpoints))]
     lacking = missing()
     if lacking:
@@ -123,7 +132,6 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
     for path, served in root_routes(funcatron.documents, ui=funcatron.settings.swagger_ui):
         app.add_url_rule(path, view_func=served)
     for document in control.documents:
-        settings = funcatron.settings
         add(
             document,
             open_to_all=settings.control_token is None and not settings.control_keystone,
@@ -132,32 +140,54 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
     webhooks = Webhooks(funcatron, metrics, allowed_methods(functions))
     methods = webhooks.methods
     _refuse(app, Refusals(functions, methods))
+    mounts = _mounts(funcatron, applications, methods) if funcatron.mounts else None
     if lacking:
-        return Stack(app, webhooks, lambda: None)
+        return Stack(app, webhooks, mounts, lambda: None)
 
     def routes() -> tuple[Routes[Planned], Unserved]:
         from funcatron.http.plan.apis import Served  # as above
 
         apis = [Served(api.specification, api.kwargs) for api in sort_apis_by_basepath(app.middleware.apis)]
         pages = [path for document in control.documents for path, _ in document_routes(document)]
-        pages += [path for document in funcatron.documents for path, _ in document_routes(document)]
-        pages += [path for path, _ in root_routes(funcatron.documents)]
+        pages += _pages(funcatron)
         return _routes(funcatron, apis, endpoints, own, metrics), _unserved(methods, pages, apis)
 
-    return Stack(app, webhooks, routes)
+    return Stack(app, webhooks, mounts, routes)
+
+
+def _pages(funcatron: Funcatron) -> list[str]:
+    """Return the paths of the documents that are served."""
+    paths = [path for document in funcatron.documents for path, _ in document_routes(document)]
+    return paths + [path for path, _ in root_routes(funcatron.documents)]
+
+
+def _mounts(funcatron: Funcatron, served: Applications, methods: Callable[[str], Collection[str]]) -> Mounts:
+    pages = set(_pages(funcatron))
+    bases = {"", *(document.base_path for document in funcatron.documents)} if funcatron.settings.swagger_ui else ()
+    shown = [f"{base}/ui" for base in bases]
+    return Mounts(
+        funcatron.mounts,
+        served=served,
+        control=CONTROL_PATH,
+        methods=methods,
+        has_page=lambda path: path in pages or any(path == ui or path.startswith(ui + "/") for ui in shown),
+    )
 
 
 def _routes(
     funcatron: Funcatron,
     apis: Sequence[Served],
-    endpoints: Mapping[str, FunctionEndpoint],
+    endpoints: Mapping[str, FunctionEndpoint | ViewEndpoint],
     own: Mapping[str, Function],
     metrics: Metrics,
 ) -> Routes[Planned]:
     from funcatron.http.plan.functions import FunctionPlans, function_routes  # as above
 
     def direct(name: str) -> Direct | None:
-        return Direct.of(funcatron, metrics, endpoints[name]) if name in own else None
+        endpoint = endpoints[name]
+        if name not in own or not isinstance(endpoint, FunctionEndpoint):
+            return None
+        return Direct.of(funcatron, metrics, endpoint)
 
     return function_routes(apis, FunctionPlans(endpoints, direct))
 
@@ -208,8 +238,8 @@ def _routed(registry: Registry) -> Mapping[str, Function]:
 
 
 def _endpoints(
-    funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics
-) -> dict[str, FunctionEndpoint]:
+    funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics, applications: Applications
+) -> dict[str, FunctionEndpoint | ViewEndpoint]:
     later = Later(funcatron)
     now = Now(funcatron, metrics, later).answer
 
@@ -218,10 +248,16 @@ def _endpoints(
         metrics.accepted(call.function.name, "async")
         return result
 
-    return {
-        name: FunctionEndpoint(function, limits=funcatron.settings.limits, now=now, later=dispatched)
-        for name, function in functions.items()
-    }
+    def endpoint(function: Function) -> FunctionEndpoint | ViewEndpoint:
+        made = partial(FunctionEndpoint, function, limits=funcatron.settings.limits)
+        view = function.handler
+        if not isinstance(view, View):
+            return made(now=now, later=dispatched)
+        by_wish = function.extension.mode == "sync"
+        kept = made(now=with_request(now), later=None if view.asks_itself and by_wish else dispatched)
+        return ViewEndpoint(funcatron, metrics, kept, applications.of(view.application))
+
+    return {name: endpoint(function) for name, function in functions.items()}
 
 
 def _control_endpoints(funcatron: Funcatron, functions: Mapping[str, Function]) -> dict[str, FunctionEndpoint]:

@@ -101,9 +101,13 @@ def _exploded_object(name: str, shape: Shape, decode: Decode, takes: Callable[[s
     """``takes`` says which of the pairs are members: those beside them belong to other parameters, or to none."""
 
     def read(pairs: Pairs) -> Any:
-        given = {member: decode(texts[-1]) for member, texts in pairs.items() if takes(member)}
+        given = {
+            member: _cast_member(shape.member(member), [decode(text) for text in texts])
+            for member, texts in pairs.items()
+            if takes(member)
+        }
         if given:
-            return shape.cast_members(given)
+            return given
         return shape.cast(decode(pairs[name][-1])) if name in pairs else MISSING
 
     return read
@@ -114,6 +118,13 @@ def _matrix_form(name: str, shape: Shape, decode: Decode, *, explode: bool) -> R
     if explode and shape.is_object:
         return _exploded_object(name, shape, decode, lambda member: True)
     return _form(name, shape, decode, explode=explode, others=())
+
+
+def _cast_member(shape: Shape, texts: list[str]) -> Any:
+    """Return a member of an exploded object: a list where it may be one and is given several times, or is no text."""
+    if shape.is_array and (len(texts) > 1 or "string" not in shape.kinds):
+        return shape.cast_items(texts)
+    return shape.cast(texts[-1])
 
 
 def _matrix(name: str, read_form: Read) -> Read:

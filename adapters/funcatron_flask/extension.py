@@ -1,0 +1,174 @@
+"""Functions inside a Flask application: an extension in front of its WSGI application.
+
+The Flask application stays the outer one, run by whatever runs it; requests for functions, the control API and the
+documents go to a Funcatron on an event loop of its own, all others to the application's views.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from a2wsgi import ASGIMiddleware
+from flask import Flask
+
+from funcatron.app import CONTROL, Funcatron
+from funcatron.errors import FuncatronError
+from funcatron.http.documents import document_routes, root_routes
+from funcatron.http.routing import allowed_methods
+from funcatron.importing import import_handler
+from funcatron.registry import Handlers
+from funcatron.types import Handler
+from funcatron_flask.adaptation import Mounted, Source
+from funcatron_flask.routes import routes_of, shape
+
+__all__ = ["FuncatronFlask"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+StartResponse = Callable[..., Any]
+
+
+class FuncatronFlask:
+    """A Flask extension: ``FuncatronFlask(app, "openapi.yaml")``, or ``init_app(app)`` later.
+
+    ``specs`` and ``options`` are Funcatron's. Handlers run in the application's context: ``current_app``, ``g`` and
+    extensions work in them, and so on workers. ``funcatron`` is the Funcatron, there after ``init_app``; the command
+    line takes the Flask application (``funcatron worker module:app``).
+    """
+
+    funcatron: Funcatron
+
+    def __init__(
+        self, app: Flask | None = None, *specs: Source, handlers: Handlers | None = None, **options: Any
+    ) -> None:
+        self._specs = specs
+        self._handlers = handlers
+        self._options = options
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Put the functions in front of an application's views.
+
+        Raises SpecError with the documents' mistakes, FuncatronError where a function would hide a view.
+        """
+        mounts = {"/": Mounted(app, app.wsgi_app), **self._options.get("mounts", {})}
+        options = {**self._options, "mounts": mounts}
+        made = Funcatron(*self._specs, handlers=lambda _: _not_looked_at, **options)
+        made.handlers = _in_context(app, made, self._handlers)
+        if hidden := _collisions(app, made):
+            raise FuncatronError(f"functions would hide views of {app.name}: {'; '.join(hidden)}")
+        self.funcatron = made
+        app.extensions["funcatron"] = self
+        app.wsgi_app = _Front(made, Mounted(app, app.wsgi_app))  # type: ignore[method-assign]
+
+    def service(self, name: str) -> Callable[[F], F]:
+        """Register the decorated factory as a service for handlers (Funcatron.service)."""
+        return self.funcatron.service(name)
+
+
+class _Front:
+    """The WSGI application that the server sees."""
+
+    def __init__(self, funcatron: Funcatron, views: Mounted) -> None:
+        self._funcatron = funcatron
+        self._views = views
+        self._served: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        documents = funcatron.documents
+        self._pages = {path for document in documents for path, _ in document_routes(document)}
+        self._pages |= {path for path, _ in root_routes(documents)}
+        self._shown = tuple({"/ui", *(f"{document.base_path}/ui" for document in documents)})
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+        if self._is_ours(environ["REQUEST_METHOD"], path):
+            answer: Iterable[bytes] = self._door(environ, start_response)
+            return answer
+        return self._views(environ, start_response)
+
+    def _is_ours(self, method: str, path: str) -> bool:
+        if path == CONTROL or path.startswith(CONTROL + "/"):
+            return True
+        methods = self._methods(path)
+        if method in methods or (method == "HEAD" and "GET" in methods):
+            return True
+        shown = self._funcatron.settings.swagger_ui and any(
+            path == ui or path.startswith(ui + "/") for ui in self._shown
+        )
+        return bool(methods or shown or path in self._pages) and not self._views.claims(method, path)
+
+    @functools.cached_property
+    def _methods(self) -> Callable[[str], Any]:
+        return allowed_methods(self._funcatron.registry.functions)
+
+    @property
+    def _door(self) -> Any:
+        """The Funcatron as WSGI, on a loop of this process: servers fork after they have imported the application."""
+        with self._lock:
+            if (served := self._served.get(os.getpid())) is None:
+                app: Any = self._funcatron  # its types and starlette's are two names for the same
+                self._served = {os.getpid(): (served := ASGIMiddleware(app))}
+            return served
+
+
+def _in_context(app: Flask, funcatron: Funcatron, given: Handlers | None) -> Callable[[str], Handler | None]:
+    operations = {operation.name: operation for document in funcatron.documents for operation in document.operations}
+
+    def handler(name: str) -> Handler | None:
+        found = None if given is None else (given(name) if callable(given) else given.get(name))
+        operation = operations.get(name)
+        if found is None and operation is not None and operation.target is not None:
+            found = import_handler(operation.target, operation.document.folder)
+        return _wrapped(app.app_context, found) if callable(found) else found
+
+    return handler
+
+
+def _wrapped(context: Callable[[], AbstractContextManager[Any]], handler: Handler) -> Handler:
+    """Return a handler that runs in an application's context, where it runs: in its thread, on its loop."""
+    if inspect.isasyncgenfunction(handler):
+        return handler  # it has no context of its own that would outlive a chunk
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def on_loop(*args: Any, **kwargs: Any) -> Any:
+            with context():
+                return await handler(*args, **kwargs)
+
+        return on_loop
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def streaming(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with context():
+                yield from handler(*args, **kwargs)
+
+        return streaming
+
+    @functools.wraps(handler)
+    def in_thread(*args: Any, **kwargs: Any) -> Any:
+        with context():
+            return handler(*args, **kwargs)
+
+    return in_thread
+
+
+def _collisions(app: Flask, funcatron: Funcatron) -> list[str]:
+    views = {(route.method, shape(route.template)): route for route in routes_of(app)}
+    found = []
+    for document in funcatron.documents:
+        for operation in document.operations:
+            view = views.get((operation.method.upper(), shape(operation.route))) if operation.route else None
+            if view is not None:
+                found.append(f"{view} is {operation.name} and the view {view.endpoint}")
+    return found
+
+
+def _not_looked_at(**arguments: Any) -> None:
+    """Stand in for handlers until the documents are read."""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, current_app, g
+
+from funcatron.errors import FuncatronError, SpecError
+from funcatron.settings import load_settings
+from funcatron.store.memory import MemoryStore
+from funcatron.testing.doors import CeleryDoor, InlineDispatcher, Outcome
+from funcatron_flask import FuncatronFlask
+
+ONE = {"200": {"description": "ok"}}
+
+
+def document(path: str = "/sums/{n}", **operation: Any) -> dict[str, Any]:
+    number = {"name": "n", "in": "path", "required": True, "schema": {"type": "integer"}}
+    described = {"operationId": "add", "parameters": [number], "responses": ONE, **operation}
+    return {"openapi": "3.0.3", "info": {"title": "Sums", "version": "1"}, "paths": {path: {"get": described}}}
+
+
+def add(n: int) -> dict[str, Any]:
+    g.setdefault("numbers", []).append(threading.get_ident())
+    return {"app": current_app.name, "n": n + 1, "numbers": len(g.numbers)}
+
+
+async def add_async(n: int) -> dict[str, Any]:
+    return {"app": current_app.name, "n": n + 1}
+
+
+def add_streaming(n: int) -> Iterator[str]:
+    for number in range(n):
+        yield f"{current_app.name} {number}\n"
+
+
+def site(handler: Any = add, described: dict[str, Any] | None = None) -> tuple[Flask, FuncatronFlask]:
+    app = Flask("outer")
+    store = MemoryStore()
+    functions = FuncatronFlask(
+        None,
+        described or document(),
+        handlers={"add": handler},
+        settings=load_settings(environ={}),
+        store=store,
+        dispatcher=InlineDispatcher(store),
+    )
+
+    @app.teardown_appcontext
+    def closed(_error: BaseException | None) -> None:
+        assert set(g.pop("numbers", [threading.get_ident()])) == {threading.get_ident()}, "closed where it was opened"
+
+    @app.get("/")
+    def index() -> str:
+        return "outer"
+
+    functions.init_app(app)
+    return app, functions
+
+
+@pytest.mark.parametrize("handler", [add, add_async])
+def test_functions_stand_before_views(handler: Any) -> None:
+    app, _ = site(handler)
+    client = app.test_client()
+    assert client.get("/").text == "outer"
+    assert client.get("/nowhere").status_code == 404
+    answer = client.get("/sums/1").json
+    assert answer is not None
+    assert (answer["app"], answer["n"]) == ("outer", 2)
+    assert client.get("/sums/one").json["errors"][0]["pointer"] == "/path/n"  # type: ignore[index]
+    assert client.head("/sums/1").status_code == 200
+    assert client.post("/sums/1").status_code == 405
+    assert client.get("/openapi.json").json["info"]["title"] == "Sums"  # type: ignore[index]
+    assert client.get("/_funcatron/health/live").status_code == 200
+
+
+def test_a_stream_is_in_the_applications_context() -> None:
+    reply = {"200": {"description": "lines", "content": {"text/plain": {}}}}
+    app, _ = site(add_streaming, document(responses=reply))
+    assert app.test_client().get("/sums/2").text == "outer 0\nouter 1\n"
+
+
+@pytest.mark.anyio
+async def test_on_workers_too() -> None:
+    _, functions = site()
+    made = functions.funcatron
+    outcome = await CeleryDoor().call(made, made.registry.get("add"), {"n": 4})
+    assert outcome == Outcome(200, {"app": "outer", "n": 5, "numbers": 1})
+    await made.stop()
+
+
+def test_services_are_registered_on_the_extension() -> None:
+    def with_service(n: int, base: int) -> int:
+        return n + base
+
+    app, functions = site(with_service)
+
+    @functions.service("base")
+    def base() -> Iterator[int]:
+        yield 40
+
+    assert app.test_client().get("/sums/2").json == 42
+
+
+def test_a_function_that_would_hide_a_view_is_refused() -> None:
+    app = Flask("outer")
+    app.add_url_rule("/sums/<int:number>", "mine", lambda number: "")
+    with pytest.raises(FuncatronError, match=r"GET /sums/\{number\} is add and the view mine"):
+        FuncatronFlask(app, document(), handlers={"add": add})
+
+
+def test_mistakes_of_a_document_are_said_at_once() -> None:
+    with pytest.raises(SpecError, match="is required"):
+        FuncatronFlask(Flask("outer"), {"openapi": "3.0.3", "info": {"title": "t"}, "paths": {}})
