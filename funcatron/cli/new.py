@@ -16,16 +16,27 @@ SUFFIX = ".in"
 """The skeleton's files end in this, so that they are data here and nothing that is imported, linted or tested."""
 
 
+TEMPLATES = ("api", "swift", "celery")
+"""Each is a folder of ``skeletons``."""
+
+
 @click.command("new")
 @click.argument("name", metavar="NAME")
-def command(name: str) -> None:
-    """Make a new project that runs: a folder NAME with a document, handlers and a test."""
+@click.option(
+    "--template",
+    type=click.Choice(TEMPLATES),
+    default=TEMPLATES[0],
+    show_default=True,
+    help="What it is to begin with: functions over HTTP, on uploads into Swift, or for Celery clients.",
+)
+def command(name: str, template: str) -> None:
+    """Make a new project that runs: a folder NAME with a document, handlers and tests."""
     folder = Path(name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", folder.name):
         raise click.BadParameter("a name has letters, digits, - and _ only", param_hint="NAME")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise click.BadParameter(f"{folder} is there already, and it is not an empty folder", param_hint="NAME")
-    for parts, source in _files(files("funcatron.cli") / "skeleton"):
+    for parts, source in _files(files("funcatron.cli") / "skeletons" / template):
         target = folder.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.read_text(encoding="utf-8").replace("$name", folder.name), encoding="utf-8")

@@ -127,7 +127,7 @@ async def replay(
 async def _as_recorded(
     app: Funcatron, function: Function, shown: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Execution:
-    """Run a record like the one that is shown."""
+    """Run a record like the one that is shown, under its id unless that was run here already."""
     if not isinstance(app.dispatcher, InlineDispatcher):
         raise TypeError("an application for replays has an InlineDispatcher")
     trigger, event = str(shown.get("trigger", "async")), None
@@ -140,7 +140,10 @@ async def _as_recorded(
             data=arguments.get(function.binder.body_argument or "", dict(arguments)),
         ).to_record(arguments)
     record = record_of_call(function, arguments, trigger, app.settings.max_message, now=app.clock.time(), event=event)
-    app.dispatcher.submit([msgspec.structs.replace(record, queue=function.extension.queue)])
+    given = shown.get("id")
+    if isinstance(given, str) and app.store.get(given) is None:  # a handler may answer with it, or store by it
+        record = msgspec.structs.replace(record, id=given)
+    app.dispatcher.submit([record])
     return await ended(app, record.id)
 
 

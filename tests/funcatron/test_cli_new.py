@@ -1,19 +1,38 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from funcatron.cli import main
+from funcatron.cli.new import TEMPLATES
 
-FILES = [".gitignore", "README.md", "funcatron.toml", "handlers.py", "openapi.yaml", "tests/test_handlers.py"]
+FILES = [
+    ".gitignore",
+    "README.md",
+    "funcatron.toml",
+    "handlers.py",
+    "openapi.yaml",
+    "pytest.ini",
+    "tests/test_handlers.py",
+]
+MORE = {"celery": ["producer.py"]}
+TEST_AND_CHECK = """
+import sys, pytest
+failed = pytest.main(["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "funcatron.testing.plugin"])
+from funcatron.cli.main import cli
+sys.exit(failed or cli.main(["check", "openapi.yaml"], standalone_mode=False))
+"""
+"""One process for both: what takes long is to start."""
 
 
-def new(name: str) -> int:
+def new(*args: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        main(["new", name])
+        main(["new", *args])
     assert isinstance(ended.value.code, int)
     return ended.value.code
 
@@ -25,27 +44,34 @@ def hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hello"
 
 
-def test_the_files_are_there_and_named(hello: Path) -> None:
-    assert sorted(str(path.relative_to(hello)) for path in hello.rglob("*") if path.is_file()) == FILES
-    assert (hello / "README.md").read_text().startswith("# hello\n")
-    for name in FILES:
-        assert "$name" not in (hello / name).read_text(), name
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["funcatron.cli", "check", "openapi.yaml"],
-        ["pytest", "-q", "-W", "error"],
-        ["ruff", "check", "--isolated", "--select", "E,F,I,UP,B", "--line-length", "120", "."],
-        ["ruff", "format", "--isolated", "--check", "--line-length", "120", "."],
-        ["mypy", "--strict", "handlers.py"],
-    ],
-    ids=lambda command: " ".join(command[:2]),
-)
-def test_the_project_is_in_order(hello: Path, command: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=hello, capture_output=True, text=True, check=False)
+def run(folder: Path, *command: str) -> None:
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # of all that is installed here
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_project_is_in_order_and_its_tests_pass(template: str, tmp_path: Path) -> None:
+    folder = tmp_path / "my-project"
+    assert new(str(folder), "--template", template) == 0
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == sorted([*FILES, *MORE.get(template, [])])
+    assert (folder / "README.md").read_text().startswith("# my-project\n")
+    for name in found:
+        assert "$name" not in (folder / name).read_text(), name
+    run(folder, "-c", TEST_AND_CHECK)
+    run(folder, "-m", "ruff", "check", "--isolated", "--select", "A,E,F,I,UP,B", "--line-length", "120", ".")
+    run(folder, "-m", "ruff", "format", "--isolated", "--check", "--line-length", "120", ".")
+
+
+def test_every_skeleton_is_a_template() -> None:
+    assert {folder.name for folder in (files("funcatron.cli") / "skeletons").iterdir()} == set(TEMPLATES)
+
+
+def test_handlers_are_typed(hello: Path) -> None:
+    run(hello, "-m", "mypy", "--strict", "handlers.py")
 
 
 def test_what_is_there_is_not_overwritten(hello: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,12 @@
-"""The fixtures, in a project of its own: that of docs/testing.md. pytest finds the plugin by its entry point."""
+"""The fixtures, in a project of its own: that of docs/testing.md."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from funcatron.testing import plugin
@@ -34,10 +36,17 @@ def test_the_recipes_are_true(tmp_path: Path) -> None:
         file.write(MORE)
     (tmp_path / "other.yaml").write_text(OTHER)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    plugins = ["-p", "no:cacheprovider", "-p", plugin.__name__]
+    command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # of all that is installed here
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=300)
     tests = (tmp_path / "test_orders.py").read_text().count("\ndef test_")
     assert f"{tests} passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_pytest_finds_the_plugin() -> None:
+    (found,) = entry_points(group="pytest11", name="funcatron")
+    assert found.load() is plugin
 
 
 def test_every_fixture_is_on_the_page() -> None:

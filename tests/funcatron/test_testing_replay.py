@@ -102,6 +102,16 @@ def test_the_event_of_a_record_has_the_identity_that_it_had(tmp_path: Path) -> N
     assert run.now["result"] == ["m1", "/queues/numbers", "org.funcatron.queue.message", "{'n': 3}"]
 
 
+def test_a_call_has_the_id_that_it_had(tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    said = {"id": "the-id", "function": "f", "trigger": "celery", "state": "succeeded", "result": {"id": "the-id"}}
+    file.write_text(json.dumps({**said, "input": {"body": {"n": 2}}}))
+    (run,) = replayed(file, lambda body, context: {"id": context.id})
+    assert run.ok
+    with Bench(SPEC, handlers={"f": lambda body, context: {"id": context.id}}) as bench:
+        assert [one.ok for one in (*bench.replay(file), *bench.replay(file))] == [True, False]  # there can be one only
+
+
 def test_redacted_input_is_told(tmp_path: Path) -> None:
     file = tmp_path / "one.json"
     file.write_text(json.dumps({"function": "f", "input": {"body": {"n": 2, "password": "***"}}, "state": "running"}))

@@ -25,7 +25,7 @@ from funcatron.errors import SettingsError
 BIN = Path(sys.executable).parent
 DATA = [
     "funcatron/py.typed",
-    "funcatron/cli/skeleton/openapi.yaml.in",
+    "funcatron/cli/skeletons/api/openapi.yaml.in",
     "funcatron_celery/py.typed",
     "funcatron_openapi/callbacks.yaml",
     "funcatron_openapi/control.yaml",
