@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import connexion
@@ -138,6 +139,23 @@ def test_forms_and_texts(sent: dict[str, Any], answer: Any) -> None:
     assert found.json() == answer if answer is not None else found.status_code == 400
     assert planned.refusals() == []
     gc.collect()  # connexion closes no file that was uploaded
+
+
+@pytest.mark.parametrize("text", ['"None"', '" null"', '"none"', "null"])
+@pytest.mark.parametrize("place", ["schema", "parameter"])
+def test_texts_that_connexion_takes_for_nothing(place: str, text: str) -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    body = {"name": "body", "in": "body", "schema": schema}
+    (schema if place == "schema" else body)["x-nullable"] = True
+    told: dict[str, Any] = {"operationId": "order", "parameters": [body], "responses": {"201": {"description": ""}}}
+    document = {"swagger": "2.0", "info": DOCUMENT["info"], "paths": {"/orders": {"post": told}}}
+    found = []
+    for kind in (PlannedApp, AsyncApp):
+        app = kind("a")
+        app.add_api(deepcopy(document), resolver=Resolver(HANDLERS.__getitem__))
+        answer = app.test_client().post("/orders", content=text, headers={"Content-Type": "application/json"})
+        found.append((answer.status_code, answer.text))
+    assert found[0] == found[1]
 
 
 def test_connexion_refuses() -> None:

@@ -166,6 +166,9 @@ def test_what_the_headers_say_of_a_body() -> None:
     assert not judge(Bodiless(json=True), json, (b"content-length", b"2"))
     assert not judge(Bodiless(json=True), json, (b"transfer-encoding", b"chunked"))
     assert not judge(Bodiless(json=True), (b"content-type", b"multipart/form-data"))
+    assert judge(Bodiless(json=False), (b"content-length", b"0"))
+    assert not judge(Bodiless(json=True), (b"host", b"h"), (b"content-length", b"7"))
+    assert not judge(Bodiless(json=True), (b"transfer-encoding", b"chunked"))
 
 
 def fill(content: Content, data: bytes) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON body. connexion takes the text ``null`` for nothing where the schema is nullable."""
+    """A JSON body. connexion takes the texts ``null`` and ``None`` for nothing where the schema is nullable."""
 
     accepts: Accepts
     nullable: bool

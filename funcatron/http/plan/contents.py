@@ -62,8 +62,9 @@ class Contents:
 def _content(operation: AbstractOperation, essence: str, argument: str | None, dialect: Dialect) -> Content:
     decoded = essence.startswith("application/") and (essence == "application/json" or essence.endswith("+json"))
     if decoded:
-        schema, nullable = operation.body_schema(essence), bool(is_nullable(operation.body_definition(essence)))
-        return Json(acceptor(schema, dialect), nullable, argument, JsonValidation(schema, dialect, nullable=nullable))
+        schema, optional = operation.body_schema(essence), bool(is_nullable(operation.body_definition(essence)))
+        nullable = optional or bool(is_nullable(schema))  # an x-nullable in the schema is the decorator's alone
+        return Json(acceptor(schema, dialect), nullable, argument, JsonValidation(schema, dialect, nullable=optional))
     if essence.endswith("json"):
         raise Refused(f"a body of type {essence}, which connexion checks as JSON and hands over as bytes")
     return Raw(argument)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.types import Scope
@@ -10,6 +10,7 @@ from starlette.types import Scope
 __all__ = ["Bodiless", "read_head"]
 
 _JSON = b"application/json"
+_TELLING = frozenset({b"content-length", b"content-type", b"transfer-encoding"})
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes | None, int | None]:
@@ -30,8 +31,9 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes | None, int
 class Bodiless:
     """The stage of an operation without a body: whether connexion sees nothing to read in a request to it.
 
-    It reads forms, and fails on media types that are none, whether the operation has a body or not. ``json`` tells
-    whether the operation lets empty requests say that they are JSON: in OpenAPI 2.0 it may want something else.
+    It reads forms, fails on media types that are none, and waits for the end of a body, may the operation have one or
+    not. A request has a body if a header tells of it (RFC 9112 section 6). ``json`` tells whether the operation lets
+    empty requests say that they are JSON: in OpenAPI 2.0 it may want something else.
     """
 
     __slots__ = ("_json",)
@@ -41,11 +43,14 @@ class Bodiless:
 
     def read(self, scope: Scope, texts: dict[str, Any], arguments: dict[str, Any]) -> bool:
         """See Read."""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                return self._json and value == _JSON and _is_empty(scope["headers"])
+        headers = scope["headers"]
+        for name, _ in headers:
+            if name in _TELLING:
+                return self._is_empty(headers)
         return True
 
-
-def _is_empty(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return not read_head(headers)[1] and all(name != b"transfer-encoding" for name, _ in headers)
+    def _is_empty(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        content_type, length = read_head(headers)
+        if length or any(name == b"transfer-encoding" for name, _ in headers):
+            return False
+        return content_type is None or (self._json and content_type == _JSON)
