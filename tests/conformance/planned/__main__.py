@@ -12,6 +12,7 @@ import logging
 import random
 import sys
 import warnings
+from collections import Counter
 
 from funcatron.errors import FuncatronError
 from tests.conformance.planned.compare import Compared, Mismatch, compare
@@ -48,8 +49,18 @@ async def fuzz(seed: int, requests: int, most: int) -> int:
         _progress(into, mismatches, end="\r" if sys.stdout.isatty() else "\n")
         if into.requests >= requests or mismatches >= most:
             break
-    print(f"\nseed {seed}: {into}\n{refused} documents that funcatron refuses, {mismatches} mismatches")
+    print(f"\nseed {seed}: {into.requests} requests to {len(into.names)} documents, {mismatches} mismatches")
+    print(f"{into.planned} planned, {into.accepted} accepted; {refused} times funcatron refused a document")
+    for what, counted in (("pairs", into.pairs), ("sources", _sources(into.names)), ("kinds", into.kinds)):
+        print(f"{what}: " + ", ".join(f"{name} {number}" for name, number in sorted(counted.items())))
+    print(f"statuses: {dict(sorted(into.statuses.items()))}\nnot planned: {dict(into.refused.most_common())}")
     return 1 if mismatches else 0
+
+
+def _sources(names: set[str]) -> Counter[str]:
+    """How many of the documents are whose."""
+    ours = ("random", "drawn")
+    return Counter(next((one for one in ours if name.startswith(one)), "others'") for name in names)
 
 
 def _progress(into: Compared, mismatches: int, *, end: str) -> None:

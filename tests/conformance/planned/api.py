@@ -83,11 +83,18 @@ class Api:
             schemes=self._schemes(operation.get("security", self.document.get("security", []))),
         )
 
+    @cached_property
+    def schemes(self) -> list[dict[str, Any]]:
+        """The security schemes that the document declares, asked for or not."""
+        return [self.resolved(scheme) for scheme in self._declared.values()]
+
+    @property
+    def _declared(self) -> dict[str, dict[str, Any]]:
+        components = self.document.get("components", {})
+        return self.document.get("securityDefinitions") or components.get("securitySchemes") or {}
+
     def _schemes(self, security: list[dict[str, Any]]) -> tuple[tuple[dict[str, Any], ...], ...]:
-        declared = self.document.get("securityDefinitions") or self.document.get("components", {}).get(
-            "securitySchemes", {}
-        )
-        return tuple(tuple(self.resolved(declared[name]) for name in either) for either in security)
+        return tuple(tuple(self.resolved(self._declared[name]) for name in either) for either in security)
 
     def _content(self, operation: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         if "requestBody" not in operation:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.planned.api import Api
 from tests.conformance.planned.documents import api
-from tests.conformance.planned.pairs import CONNEXION, CORRECTED, DOOR, Pair
+from tests.conformance.planned.pairs import CONNEXION, CORRECTED, DOOR, UNCORRECTED, Pair
 from tests.conformance.planned.real import real_apis
 from tests.integration.npm import Unreachable
 from tests.integration.oas_examples import fetch
@@ -24,12 +24,15 @@ AT_A_TIME = 10
 def cases(start: int, source: Iterator[Api]) -> Iterator[tuple[Pair, Api, int]]:
     """Yield pairs, documents and seeds.
 
-    Each document is for connexion's pair; of four, one is for funcatron's door, and one for the corrected pair, too.
+    Each document is for connexion's pair; of four, one is for funcatron's door, too, one for the corrected pair, and
+    one for what is not corrected.
     """
     for number, made in enumerate(source, start):
         yield CONNEXION, made, number
         if number % 4 == 2:
             yield CORRECTED, made, number
+        if number % 4 == 3:
+            yield UNCORRECTED, UNCORRECTED.told(made), number
         if number % 4 == 0:
             yield DOOR, made, number
 

@@ -6,11 +6,12 @@ from random import Random
 from typing import Any
 
 from tests.conformance.planned.api import Api
+from tests.conformance.planned.options import serving_options
 from tests.conformance.planned.parameters import parameter, path_parameter
 from tests.conformance.planned.schemas import parameter_schema, schema
 from tests.conformance.planned.swagger import swagger
 
-__all__ = ["SCHEMES", "api", "serving_options"]
+__all__ = ["SCHEMES", "api"]
 
 HANDLERS = "tests.conformance.planned.handlers"
 PATHS = ("/a", "/a/{p}", "/b/{p}/{q}", "/{p}", "/c/{p}.json", "/d/{p-x}", "/e/{p}/f", "/e/g/f", "/h/{p}/{tail}")
@@ -42,22 +43,6 @@ def api(random: Random, name: str = "random") -> Api:
     document = _document(random)
     told = swagger(random, document) if random.random() < 0.25 else document
     return Api(name, told, serving_options(random))
-
-
-def serving_options(random: Random) -> dict[str, Any]:
-    """Return what an application is made with; ``serving`` knows what the names of its own mean."""
-    options: dict[str, Any] = {
-        "validate_responses": random.random() < 0.5,
-        "strict_validation": random.random() < 0.2,
-        "pythonic_params": random.random() < 0.3,
-        "error_handlers": random.random() < 0.2,
-        "auth_all_paths": random.random() < 0.05,
-    }
-    if random.random() < 0.1:
-        options["uri_parser"] = random.choice(["Swagger2", "FirstValue", "AlwaysMulti", "OpenAPI"])
-    if random.random() < 0.1:
-        options["swagger_ui"] = random.choice(["none", "elsewhere"])
-    return options
 
 
 def _document(random: Random) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from connexion import context, request
 from connexion.context import operation
 from connexion.exceptions import OAuthProblem
 
-__all__ = ["HANDLERS", "NEXT", "SEEN", "akey", "basic", "bearer", "key", "oauth"]
+__all__ = ["HANDLERS", "NEXT", "SEEN", "akey", "basic", "bearer", "generating", "key", "oauth"]
 
 SEEN: list[Any] = []
 """What the last request's functions saw."""
@@ -136,6 +137,13 @@ def streaming(**arguments: Any) -> Any:
     """Returns what no plan answers itself."""
     _see(arguments)
     return (str(number) for number in range(3))
+
+
+async def generating(**arguments: Any) -> AsyncIterator[str]:
+    """Yields its answer, which connexion does not know what to do with, and a corrected application sends."""
+    yield "a"
+    _see(arguments)
+    yield "b"
 
 
 HANDLERS = (every, named, blocking, reading, nothing, forms, asking, every, parsing, named, streaming, forms)

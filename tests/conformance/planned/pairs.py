@@ -1,5 +1,5 @@
 """What is compared: connexion's AsyncApp with PlannedApp, a corrected PlannedApp and funcatron's own door without plans
-and with them.
+and with them, and AsyncApp with the corrected PlannedApp where nothing is corrected.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from funcatron.testing import application
 from tests.conformance.planned.api import Api
 from tests.conformance.planned.handlers import blocking, every
 from tests.conformance.planned.passing import Passed, past_the_door, past_the_front
+from tests.conformance.planned.requests import Request
 from tests.conformance.planned.serving import serving
+from tests.conformance.planned.uncorrected import is_uncorrected, uncorrected
 
-__all__ = ["CONNEXION", "CORRECTED", "DOOR", "Answer", "Pair"]
+__all__ = ["CONNEXION", "CORRECTED", "DOOR", "PAIRS", "UNCORRECTED", "Answer", "Pair"]
 
 Answer: TypeAlias = tuple[Any, ...]
 """Status, headers, body, what the functions saw, and what was raised through the application."""
@@ -36,14 +38,17 @@ class Pair:
     """Two applications for one document, and what counts where requests of the second go ``past`` its plans.
 
     ``stock`` and ``planned`` make them, of a document and a number that chooses the handlers; they raise
-    FuncatronError where funcatron refuses the document. ``plain`` takes away what is new in each answer.
+    FuncatronError where funcatron refuses the document. ``plain`` takes away what is new in each answer. ``told``
+    takes out of a document what the two are to differ in; ``alike`` says whether they are to agree on a request.
     """
 
     name: str
     stock: Callable[[Api, int], ASGIApp]
     planned: Callable[[Api, int], ASGIApp]
     past: Callable[[Any], Passed]
-    plain: Callable[[Answer], Answer]
+    plain: Callable[[Answer], Answer] = lambda found: found
+    told: Callable[[Api], Api] = lambda api: api
+    alike: Callable[[Request], bool] = lambda asked: True
 
 
 def _stock_door(api: Api, place: int) -> Door:
@@ -78,13 +83,20 @@ CONNEXION = Pair(
     lambda api, place: serving(AsyncApp, api, place),
     lambda api, place: serving(PlannedApp, api, place),
     past_the_front,
-    lambda found: found,
 )
 CORRECTED = Pair(
     "corrected",
     lambda api, place: serving(partial(PlannedApp, corrected=True, planned=False), api, place),
     lambda api, place: serving(partial(PlannedApp, corrected=True), api, place),
     past_the_front,
-    lambda found: found,
+)
+UNCORRECTED = Pair(
+    "uncorrected",
+    lambda api, place: serving(AsyncApp, api, place),
+    lambda api, place: serving(partial(PlannedApp, corrected=True), api, place),
+    past_the_front,
+    told=uncorrected,
+    alike=is_uncorrected,
 )
 DOOR = Pair("door", _stock_door, _door, past_the_door, _without_ids)
+PAIRS = {pair.name: pair for pair in (CONNEXION, CORRECTED, UNCORRECTED, DOOR)}

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from tests.conformance.planned.api import Api
-from tests.conformance.planned.documents import HANDLERS, serving_options
+from tests.conformance.planned.documents import HANDLERS
+from tests.conformance.planned.options import serving_options
 from tests.integration.oas_examples import REFUSED, documents
 
 __all__ = ["prepared", "real_apis"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -10,11 +9,11 @@ from urllib.parse import quote, unquote
 
 from tests.conformance.planned.api import Api, Operation
 from tests.conformance.planned.bodies import fill
+from tests.conformance.planned.credentials import Line, credentials
 from tests.conformance.planned.values import TEXTS, value
 
 __all__ = ["Request", "request"]
 
-SECRETS = (*["reader"] * 30, "good", "bad", "boom", "never", "")
 EXTRA = ("key=reader", "key=reader", "extra=1", "", "=x", "q", "a[b]=1", "%zz=1", "q=%ff", "n=+7", "key=bad", "?",
          "q&q=", "q;n=1", "%71=1", "q=1&amp;n=2", "tag=a%26b", "%00", "q=%00", "ids%5B%5D=1",
          "q=" + "9" * 5000)  # fmt: skip
@@ -39,13 +38,6 @@ ODD = (
     "%41",
     "a%2Cb",
     "\x00",
-)
-ELSE = (
-    {"type": "apiKey", "in": "query", "name": "key"},
-    {"type": "apiKey", "in": "cookie", "name": "key"},
-    {"type": "apiKey", "in": "header", "name": "X-Key"},
-    {"type": "basic"},
-    {"type": "oauth2"},
 )
 HEADERS = (
     (b"transfer-encoding", b"chunked"),
@@ -79,6 +71,14 @@ class Request:
     chunks: list[bytes] = field(default_factory=lambda: [b""])
     truncated: bool = False
 
+    def is_text(self) -> bool:
+        """Whether the body is UTF-8."""
+        try:
+            b"".join(self.chunks).decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
     def scope(self) -> dict[str, Any]:
         """Return the ASGI scope."""
         return {
@@ -99,12 +99,13 @@ class Request:
 
 def request(random: Random, api: Api, operation: Operation) -> Request:
     """Return a request to an operation; now and then it misses it."""
-    made = Request(operation.method.upper(), api.base_path + _path(random, api, operation))
+    base_path = random.choice([api.base_path, api.options.get("beside", api.base_path)])
+    made = Request(operation.method.upper(), base_path + _path(random, api, operation))
     made.query = _query(random, api, operation)
     made.headers = [(b"host", b"testserver")] * (random.random() < 0.95)
     for parameter in operation.parameters:
         _header(random, api, parameter, made)
-    _credentials(random, operation, made)
+    _present(random, made, credentials(random, api, operation))
     if operation.content is not None:
         made.truncated = fill(random, api, operation.content, made.headers, made.chunks)
     if random.random() < 0.06:
@@ -187,21 +188,15 @@ def _header(random: Random, api: Api, parameter: dict[str, Any], made: Request) 
     made.headers += [line] * random.choice([1] * 30 + [2])
 
 
-def _credentials(random: Random, operation: Operation, made: Request) -> None:
-    """Present what one of the alternatives wants, mostly, and now and then something else as well."""
-    wanted = [*random.choice(operation.schemes or ((),))]
-    if random.random() < 0.2:
-        wanted = random.choices([*wanted, *ELSE], k=random.randint(0, 2))
-    for scheme in wanted:
-        secret = random.choice(SECRETS)
-        location = scheme.get("in") if scheme["type"] == "apiKey" else "header"
-        if location == "query":
-            made.query += (b"&" if made.query else b"") + f"{quote(scheme['name'])}={secret}".encode()
-        elif location == "cookie":
-            made.headers.append((b"cookie", f"{scheme['name']}={secret}".encode()))
-        elif scheme["type"] == "apiKey":
-            made.headers.append((scheme["name"].lower().encode(), secret.encode()))
+def _present(random: Random, made: Request, lines: list[Line]) -> None:
+    """Put credentials where they belong; cookies in one line, or in a line each."""
+    for place, name, text in lines:
+        pair = name + b"=" + text
+        if place == "query":
+            made.query += (b"&" if made.query else b"") + pair
+        elif place == "header":
+            made.headers.append((name, text))
+        elif made.headers and made.headers[-1][0] == b"cookie" and random.random() < 0.5:
+            made.headers[-1] = (b"cookie", made.headers[-1][1] + b"; " + pair)
         else:
-            basic = "basic" in (scheme["type"], scheme.get("scheme", "").lower())
-            usual = b"Basic " + b64encode(f"ann:{secret}".encode()) if basic else f"Bearer {secret}".encode()
-            made.headers.append((b"authorization", random.choice([*[usual] * 40, b"Basic x", b"x", b"bearer reader"])))
+            made.headers.append((b"cookie", pair))

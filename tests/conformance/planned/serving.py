@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from zlib import crc32
@@ -10,34 +10,30 @@ from zlib import crc32
 from connexion import AsyncApp, ProblemException
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.operations import AbstractOperation
-from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolution, Resolver
-from connexion.uri_parsing import AlwaysMultiURIParser, FirstValueURIParser, OpenAPIURIParser, Swagger2URIParser
 
 from tests.conformance.planned.api import Api, Operation
-from tests.conformance.planned.handlers import HANDLERS, SEEN, asking, blocking, every, streaming
+from tests.conformance.planned.handlers import HANDLERS, SEEN, asking, blocking, every, generating, streaming
+from tests.conformance.planned.options import JSONIFIERS, PAGES, PARSERS, POSITIONS, Noting
 
 __all__ = ["Handlers", "serving"]
 
-TAKING_ALL = (asking, blocking, every, streaming)
-PARSERS = {
-    "AlwaysMulti": AlwaysMultiURIParser,
-    "FirstValue": FirstValueURIParser,
-    "OpenAPI": OpenAPIURIParser,
-    "Swagger2": Swagger2URIParser,
+TAKING_ALL = (asking, blocking, every, generating, streaming)
+NAMED: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "jsonifier": ("jsonifier", JSONIFIERS),
+    "swagger_ui": ("swagger_ui_options", PAGES),
+    "uri_parser": ("uri_parser_class", PARSERS),
 }
-PAGES = {
-    "none": SwaggerUIOptions(swagger_ui=False, serve_spec=False),
-    "elsewhere": SwaggerUIOptions(swagger_ui_path="/a", spec_path="/e/openapi.json"),
-}
+"""Options whose values have names, connexion's words for them, and what the names mean."""
 
 
 class Handlers(Resolver):  # type: ignore[misc]
     """Gives operations different handlers, by their names and ``place``."""
 
-    def __init__(self, api: Api, place: int) -> None:
+    def __init__(self, api: Api, place: int, *, generators: bool = True) -> None:
         super().__init__()
-        self._chosen = {one.name: _chosen(one, place + crc32(one.name.encode())) for one in api.operations}
+        kinds = (*HANDLERS, generating) if generators else HANDLERS
+        self._chosen = {one.name: _chosen(kinds, one, place + crc32(one.name.encode())) for one in api.operations}
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """Return the operation's handler, and its name where it has none."""
@@ -45,23 +41,27 @@ class Handlers(Resolver):  # type: ignore[misc]
         return Resolution(self._chosen[name], name)
 
 
-def _chosen(operation: Operation, place: int) -> Callable[..., Any]:
+def _chosen(kinds: Sequence[Callable[..., Any]], operation: Operation, place: int) -> Callable[..., Any]:
     """Path parameters are always handed over, so most handlers that cannot take them are passed over."""
     wanted = {parameter["name"].replace("-", "_") for parameter in operation.parameters if parameter["in"] == "path"}
-    taking = [one for one in HANDLERS if wanted <= {*one.__code__.co_varnames} or one in TAKING_ALL]
-    return (HANDLERS if place % 23 == 0 else taking)[place % len(taking)]
+    taking = [one for one in kinds if wanted <= {*one.__code__.co_varnames} or one in TAKING_ALL]
+    return (kinds if place % 23 == 0 else taking)[place % len(taking)]
 
 
 def serving(kind: Callable[..., AsyncApp], api: Api, place: int) -> AsyncApp:
     """Return an application for a document; ``place`` chooses which operation has which handler."""
     options = dict(api.options)
-    fails = options.pop("error_handlers", False)
-    if parser := options.pop("uri_parser", None):
-        options["uri_parser_class"] = PARSERS[parser]
-    if page := options.pop("swagger_ui", None):
-        options["swagger_ui_options"] = PAGES[page]
+    fails, generators = options.pop("error_handlers", False), options.pop("generators", True)
+    beside, middleware = options.pop("beside", None), options.pop("middleware", None)
+    for name, (option, meant) in NAMED.items():
+        if name in options:
+            options[option] = meant[options.pop(name)]
     app = kind("fuzz", **options)
-    app.add_api(deepcopy(api.document), resolver=Handlers(api, place))
+    if middleware is not None:
+        app.add_middleware(Noting, POSITIONS[middleware])
+    app.add_api(deepcopy(api.document), resolver=Handlers(api, place, generators=generators))
+    if beside is not None:
+        app.add_api(deepcopy(api.document), base_path=beside, resolver=Handlers(api, place + 1, generators=generators))
     if fails:
         app.add_error_handler(404, _not_found)
         app.add_error_handler(ValueError, _wrong)
