@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from funcatron import plugins
+from funcatron.acceptance import Acceptance
 from funcatron.bundles import documents_of
 from funcatron.calls import Calls, ThreadCalls
 from funcatron.clock import SYSTEM_CLOCK, Clock
@@ -33,7 +34,7 @@ from funcatron.invocation import Invocation, Principal, Result
 from funcatron.invoker import Invoker
 from funcatron.parts import part
 from funcatron.ports import Dispatcher, ExecutionStore, Lease, Middleware
-from funcatron.records import EventCall, record_of_call, record_of_event
+from funcatron.records import EventCall, record_of_call
 from funcatron.redact import redact_record
 from funcatron.registry import Function, Handlers, Registry, build_registry, load_documents
 from funcatron.runner import FinishLater, Runner
@@ -253,6 +254,11 @@ class Funcatron:
             for made in ("invoker", "runner"):
                 self.__dict__.pop(made, None)
 
+    @property
+    def acceptance(self) -> Acceptance:
+        """What makes events' calls durable."""
+        return Acceptance(self.store, self.dispatcher, self.settings.max_message, self.clock)
+
     # The two verbs
 
     async def invoke(
@@ -338,7 +344,7 @@ class Funcatron:
             record = msgspec.structs.replace(record, id=execution_id)
         if await self.dispatcher.dispatch(record):
             return record, True
-        return await asyncio.to_thread(self._existing, record), False
+        return await asyncio.to_thread(self.acceptance.existing, record), False
 
     def publish(
         self,
@@ -355,26 +361,9 @@ class Funcatron:
         accepted.
         """
         if function is not None:
-            return self.submit([EventCall(self.registry.get(function), event, trigger, mapping or {})])
+            return self.acceptance.submit([EventCall(self.registry.get(function), event, trigger, mapping or {})])
         wanted = subscribers(self.triggers, event)
-        return self.submit([EventCall(to.function, its, to.kind, to.mapping) for to, its in wanted])
-
-    def submit(self, calls: Sequence[EventCall]) -> list[Execution]:
-        """Accept what events call, all of it or nothing; blocks, returns and raises as ``publish``."""
-        records = [record_of_event(call, self.settings.max_message, now=self.clock.time()) for call in calls]
-        if not records:
-            return []
-        new = self.dispatcher.submit(records)
-        return [record if fresh else self._existing(record) for record, fresh in zip(records, new, strict=True)]
-
-    async def asubmit(self, calls: Sequence[EventCall]) -> list[Execution]:
-        """As ``submit``, without blocking the event loop; where it fails some may have been accepted."""
-        records = [record_of_event(call, self.settings.max_message, now=self.clock.time()) for call in calls]
-        new = await asyncio.gather(*(self.dispatcher.dispatch(record) for record in records))
-        return [
-            record if fresh else await asyncio.to_thread(self._existing, record)
-            for record, fresh in zip(records, new, strict=True)
-        ]
+        return self.acceptance.submit([EventCall(to.function, its, to.kind, to.mapping) for to, its in wanted])
 
     async def apublish(
         self,
@@ -388,15 +377,6 @@ class Funcatron:
         return await asyncio.to_thread(
             partial(self.publish, event, function=function, trigger=trigger, mapping=mapping)
         )
-
-    def _existing(self, record: Execution) -> Execution:
-        """Return the record that made this one a duplicate."""
-        found = self.store.get(record.id)
-        if found is None and record.event_source is not None and record.event_id is not None:
-            found = self.store.find(
-                function=record.function, event_source=record.event_source, event_id=record.event_id
-            )
-        return found or record
 
     def show(self, execution: Execution, history: Sequence[Attempt] | None = None) -> dict[str, Any]:
         """Return a record as the control API shows it, redacted; with its ``history`` if that is given."""

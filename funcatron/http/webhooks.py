@@ -106,7 +106,7 @@ class WebhookEndpoint:
         delivery_id = _id_of(self._id, posted.delivery)
         with ExitStack() as files:
             calls = [await self._call(bound, posted, delivery_id, files) for bound in wanted]
-            executions = await self._funcatron.asubmit(calls)
+            executions = await self._funcatron.acceptance.asubmit(calls)
         for execution in executions:
             self._metrics.accepted(execution.function, execution.trigger)
         body = {"delivery": delivery_id, "functions": len(executions)}

@@ -26,6 +26,7 @@ from funcatron.testing.clock import START, VirtualClock
 from funcatron.testing.inline import InlineDispatcher
 from funcatron.testing.loop import LoopThread, LoopTransport
 from funcatron.testing.replay import Replayed, read_recorded, replay
+from funcatron.testing.webhooks import WebhookClient, with_secrets
 from funcatron.triggers import BoundTrigger
 
 __all__ = ["Bench"]
@@ -43,7 +44,8 @@ class Bench:
     environment is not read. Use it in a ``with`` statement, or close it.
 
     ``http`` and ``later`` are httpx clients, the second one of calls that are to be answered later (``Prefer:
-    respond-async``); ``celery``, ``queue``, ``events`` and ``swift`` see ``funcatron.testing.clients``.
+    respond-async``); ``celery``, ``queue``, ``events`` and ``swift`` see ``funcatron.testing.clients``, ``webhooks``
+    ``funcatron.testing.webhooks``: secrets of webhooks that ``settings`` do not give have stand-ins.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Bench:
             store=self.store,
             dispatcher=self.dispatcher,
             clock=self.clock,
-            settings=made.settings,
+            settings=with_secrets(made),
             clouds=None if openstack is None else lambda extension: lambda invocation: openstack,
         )
         for name, factory in (services or {}).items():
@@ -78,6 +80,7 @@ class Bench:
         self.queue = QueueClient(self)
         self.events = EventClient(self)
         self.swift = ObjectClient(self)
+        self.webhooks = WebhookClient(self)
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from funcatron.testing.clients import CeleryClient, EventClient, ObjectClient, QueueClient
     from funcatron.testing.clock import VirtualClock
     from funcatron.testing.replay import Replayed
+    from funcatron.testing.webhooks import WebhookClient
 
 DOCUMENTS = ("openapi.yaml", "openapi.yml", "openapi.json")
 """What is looked for where the settings name no document."""
@@ -113,6 +114,12 @@ def funcatron_events(funcatron_bench: Bench) -> EventClient:
 def funcatron_swift(funcatron_bench: Bench) -> ObjectClient:
     """Whoever changes objects in Swift."""
     return funcatron_bench.swift
+
+
+@pytest.fixture
+def funcatron_webhooks(funcatron_bench: Bench) -> WebhookClient:
+    """Whoever posts to webhooks."""
+    return funcatron_bench.webhooks
 
 
 @pytest.fixture

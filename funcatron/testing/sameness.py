@@ -28,6 +28,7 @@ from funcatron.testing.doors import (
     ScheduleDoor,
 )
 from funcatron.testing.inline import InlineDispatcher
+from funcatron.testing.webhooks import with_secrets
 from funcatron.types import Handler
 
 __all__ = ["DOORS", "Recorder", "application", "assert_same_on_every_door"]
@@ -78,11 +79,11 @@ def application(
 ) -> Funcatron:
     """Return a Funcatron for tests: its store in memory, and a dispatcher that runs in this process.
 
-    ``settings`` are those of funcatron.settings; the environment is not read.
+    ``settings`` are those of funcatron.settings; the environment is not read, and secrets of webhooks have stand-ins.
     """
     store = MemoryStore()
     folder = settings.pop("data_dir", None) or str(Path(tempfile.gettempdir()) / "funcatron-testing")
-    return Funcatron(
+    made = Funcatron(
         *specs,
         handlers=handlers,
         middleware=middleware,
@@ -90,6 +91,8 @@ def application(
         store=store,
         dispatcher=InlineDispatcher(store),
     )
+    made.settings = with_secrets(made)
+    return made
 
 
 def assert_same_on_every_door(

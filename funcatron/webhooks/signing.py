@@ -38,6 +38,9 @@ class Scheme(Protocol):
     def verify(self, headers: Mapping[str, str], content: bytes) -> None:
         """Check the signature of a request that was examined; raises Problem 401."""
 
+    def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
+        """Return the headers with which a delivery of this id is posted: what the other side does, for tests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standard:
@@ -70,6 +73,12 @@ class Standard:
         if not _any_same(expected, headers["webhook-signature"].split()):
             raise _refused("no signature in webhook-signature is right for this body")
 
+    def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
+        """See Scheme."""
+        timestamp = str(int(now))
+        signature = _signature(self.secrets[0], delivery, timestamp, content)
+        return {"webhook-id": delivery, "webhook-timestamp": timestamp, "webhook-signature": signature}
+
 
 @dataclass(frozen=True, slots=True)
 class GitHub:
@@ -91,9 +100,13 @@ class GitHub:
 
     def verify(self, headers: Mapping[str, str], content: bytes) -> None:
         """See Scheme."""
-        expected = ["sha256=" + hmac.new(secret, content, hashlib.sha256).hexdigest() for secret in self.secrets]
+        expected = [_hub_signature(secret, content) for secret in self.secrets]
         if not _any_same(expected, [headers["x-hub-signature-256"]]):
             raise _refused("X-Hub-Signature-256 is not right for this body")
+
+    def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
+        """See Scheme."""
+        return {"x-github-delivery": delivery, "x-hub-signature-256": _hub_signature(self.secrets[0], content)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,10 @@ class Unsigned:
 
     def verify(self, headers: Mapping[str, str], content: bytes) -> None:
         """See Scheme."""
+
+    def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
+        """See Scheme."""
+        return {}
 
 
 SCHEMES: Mapping[str, Callable[[Mapping[str, str]], Scheme]] = {
@@ -146,6 +163,10 @@ def _signature(key: bytes, message_id: str, timestamp: str, content: bytes) -> s
     digest = hmac.new(key, f"{message_id}.{timestamp}.".encode(), hashlib.sha256)
     digest.update(content)
     return "v1," + base64.b64encode(digest.digest()).decode()
+
+
+def _hub_signature(secret: bytes, content: bytes) -> str:
+    return "sha256=" + hmac.new(secret, content, hashlib.sha256).hexdigest()
 
 
 def _any_same(expected: Iterable[str], given: Sequence[str]) -> bool:

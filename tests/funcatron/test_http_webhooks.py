@@ -22,6 +22,7 @@ from funcatron.errors import SettingsError, Unavailable
 from funcatron.execution import Execution
 from funcatron.http import build_door, stack
 from funcatron.ports import ExecutionQuery
+from funcatron.settings import load_settings
 from funcatron.testing import application
 
 pytestmark = pytest.mark.anyio
@@ -410,5 +411,6 @@ async def test_it_is_counted_and_shown(app: Funcatron) -> None:
     ],
 )
 def test_a_secret_that_is_missing_stops_the_start(seen: Seen, secrets: Mapping[str, str], said: str) -> None:
+    settings = load_settings({"secrets": secrets}, environ={})
     with pytest.raises(SettingsError, match=said):
-        build_door(application(DOCUMENT, handlers=seen, secrets=secrets))
+        build_door(Funcatron(DOCUMENT, handlers=seen, settings=settings))

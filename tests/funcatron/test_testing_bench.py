@@ -218,6 +218,36 @@ def test_objects_of_a_container() -> None:
         assert here.result(made).text == "a fake, {'by': 'Ada'}"
 
 
+@pytest.mark.parametrize("signature", ["standard", "github", "none"])
+def test_what_others_post(signature: str) -> None:
+    secret = {} if signature == "none" else {"secret": "TILL"}
+    hook = {"path": "/hooks", "signature": signature, **secret, "match": {"header.X-Kind": "paid"}}
+    with bench(lambda body, event: {"id": event.id, **body}, extension={"triggers": [{"webhook": hook}]}) as here:
+        (made,) = here.webhooks.post("/hooks", {"n": 1}, headers={"X-Kind": "paid"}, delivery="d-1")
+        assert here.webhooks.post("/hooks", '{"n": 1}', headers={"X-Kind": "other"}) == []
+        again = here.webhooks.post("/hooks", b'{"n": 1}', headers={"X-Kind": "paid"}, delivery="d-1")
+        assert (again == [made]) is (signature != "none"), "nothing tells unsigned ones apart"
+        here.run()
+        assert here.result(made).json() == {"id": made.event_id, "n": 1}
+        with pytest.raises(Problem) as refused:
+            here.webhooks.post("/hooks", "{", headers={"Content-Type": "application/json"})
+        assert refused.value.status == 400
+        with pytest.raises(LookupError, match="no webhook has the path /other"):
+            here.webhooks.post("/other", {})
+
+
+def test_webhooks_are_signed_by_the_benchs_clock() -> None:
+    hook = {"path": "/hooks", "secret": "TILL"}
+    key = {"secrets": {"till": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}
+    with bench(lambda body: body, extension={"triggers": [{"webhook": hook}]}, settings=key) as here:
+        sent = {"webhook-timestamp": str(int(here.clock.time()) - 301)}
+        with pytest.raises(Problem, match="more than 300 seconds"):
+            here.webhooks.post("/hooks", {}, headers=sent)
+        here.advance(days=1)
+        (made,) = here.webhooks.post("/hooks", {})
+        assert made.trigger == "webhook"
+
+
 def test_an_application_that_is_there_is_tested_without_touching_it(tmp_path: Any) -> None:
     from funcatron.settings import load_settings
 
