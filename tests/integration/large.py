@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 
 from tests.integration.running import die_with_the_tests, until
 
-__all__ = ["MIB", "Server", "call", "serving", "transfers", "uvicorn"]
+__all__ = ["BOUNDARY", "HEAD", "MIB", "Server", "call", "serving", "transfers", "uvicorn"]
 
 MIB = 1024 * 1024
 APP = """

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from tests.integration.large import MIB, serving, transfers
+from tests.integration.large import BOUNDARY, HEAD, MIB, Server, serving, transfers
+from tests.integration.running import until
 
 
 def test_a_server_does_not_grow_with_what_it_receives_and_sends(tmp_path: Path, free_port: Callable[[], int]) -> None:
@@ -16,3 +19,24 @@ def test_a_server_does_not_grow_with_what_it_receives_and_sends(tmp_path: Path, 
         assert server.peak() - before < 32 * MIB
     left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
     assert left == {"large.bin", "large_app.py", "log"}
+
+
+def test_of_a_client_that_goes_away_in_mid_upload_nothing_stays(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    with serving(tmp_path, MIB, free_port()) as server:
+        for kind, boundary in (("stored", b""), ("form", HEAD)):
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            typed = b"multipart/form-data; boundary=" + BOUNDARY if boundary else b"application/octet-stream"
+            head = b"POST /%b HTTP/1.1\r\nHost: test\r\nContent-Type: %b\r\n" % (kind.encode(), typed)
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % (64 * MIB) + boundary + bytes(3 * MIB))
+            until(lambda: temporary(server), "the body is on disk")
+            connection.close()
+            until(lambda: not temporary(server), "its file is gone")
+
+
+def temporary(server: Server) -> list[str]:
+    """The open files of the server that have no name any more, or never had one."""
+    links = []
+    for one in Path(f"/proc/{server.pid}/fd").iterdir():
+        with suppress(OSError):
+            links.append(str(one.readlink()))
+    return [link for link in links if link.startswith(str(server.file.parent)) and link.endswith("(deleted)")]
