@@ -1,6 +1,7 @@
-"""Range requests: which parts of a file were asked for, and the answer that has them.
+"""Requests for files: whether the client has it already, which parts were asked for, and the answer that has them.
 
-Source: RFC 9110, sections 13.1.5 (If-Range), 14 (Range Requests) and 15.3.7 (206, multipart/byteranges).
+Source: RFC 9110, sections 13 (conditional requests, in the order of 13.2.2), 14 (Range Requests) and 15.3.7 (206,
+multipart/byteranges).
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -23,11 +26,12 @@ MOST_RANGES = 100
 
 _SPEC = re.compile(r"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*", re.ASCII)
 _DIGITS = 18
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 def ranged(result: Result, method: str, headers: Mapping[str, str]) -> Result:
-    """Return the answer to a request for (parts of) a file: as it is, or 206; ``headers`` are in lower case. Raises
-    Problem 416.
+    """Return the answer to a request for (parts of) a file: as it is, 206, or 304; ``headers`` are in lower case.
+    Raises Problem 416.
 
     A Range header that is malformed, of another unit, or under an If-Range that no longer holds says nothing, and so it
     does with any method but GET, and beside any answer but 200.
@@ -37,6 +41,8 @@ def ranged(result: Result, method: str, headers: Mapping[str, str]) -> Result:
         return result
     wanted = headers.get("range")
     given = _said(result.headers)
+    if method in ("GET", "HEAD") and _is_known(headers, given):
+        return msgspec.structs.replace(result, status=304, body=b"")
     if method == "GET" and wanted is not None and _holds(headers.get("if-range"), given):
         found = requested(wanted, file.size)
         if found is not None:
@@ -85,6 +91,27 @@ def _joined(ranges: list[range]) -> list[range]:
 
 def _said(headers: Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+
+
+def _is_known(headers: Mapping[str, str], given: Mapping[str, str]) -> bool:
+    """Whether the client has this file: a tag of If-None-Match is its own (compared weakly), or without that header it
+    was not modified since.
+    """
+    tags = headers.get("if-none-match")
+    if tags is not None:
+        etag = _TAG.fullmatch(given.get("etag", ""))
+        return etag is not None and (tags.strip() == "*" or etag[1] in _TAG.findall(tags))
+    since, modified = _date(headers.get("if-modified-since")), _date(given.get("last-modified"))
+    return since is not None and modified is not None and modified <= since
+
+
+def _date(text: str | None) -> datetime | None:
+    """Read an HTTP-date (section 5.6.7); None for what is none."""
+    try:
+        found = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def _holds(condition: str | None, given: Mapping[str, str]) -> bool:

@@ -172,6 +172,33 @@ async def test_if_range(client: httpx.AsyncClient) -> None:
         assert answer.content == (CONTENT[:2] if status == 206 else CONTENT)
 
 
+async def test_a_file_that_the_client_has_is_not_sent(client: httpx.AsyncClient) -> None:
+    etag, modified = (await client.get("/file")).headers["etag"], "Fri, 02 Jan 1970 00:00:00 GMT"
+    later, before, other = "Fri, 02 Jan 1970 00:00:01 GMT", "Thu, 01 Jan 1970 23:59:59 GMT", '"a, b"'
+    for conditions, status in [
+        ({"If-None-Match": etag}, 304),
+        ({"If-None-Match": f"{other}, W/{etag}"}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": other}, 200),
+        ({"If-None-Match": etag.strip('"')}, 200),
+        ({"If-None-Match": ""}, 200),
+        ({"If-None-Match": other, "If-Modified-Since": modified}, 200),
+        ({"If-Modified-Since": modified}, 304),
+        ({"If-Modified-Since": later}, 304),
+        ({"If-Modified-Since": before}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Modified-Since": "Fri, 02 Jan 1970 00:00:00 -0000"}, 200),
+        ({"If-None-Match": etag, "Range": "bytes=0-1"}, 304),
+        ({"If-None-Match": other, "Range": "bytes=0-1"}, 206),
+    ]:
+        answer = await client.get("/file", headers=conditions)
+        assert answer.status_code == status, conditions
+        assert answer.headers["etag"] == etag
+        assert (answer.content == b"") == (status == 304)
+    assert (await client.head("/file", headers={"If-None-Match": etag})).status_code == 304
+    assert (await client.post("/file", headers={"If-None-Match": "*"})).status_code == 201
+
+
 async def test_only_a_200_has_ranges(client: httpx.AsyncClient) -> None:
     answer = await client.post("/file", headers={"Range": "bytes=0-1"})
     assert (answer.status_code, answer.content) == (201, CONTENT)
