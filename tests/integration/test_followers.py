@@ -9,7 +9,7 @@ from funcatron.http.following import INTERVAL
 from tests.integration.followers import follow, serving
 from tests.integration.large import MIB
 
-CLIENTS = 100
+CLIENTS = 50
 
 
 def test_slow_clients_cost_neither_threads_nor_questions(tmp_path: Path, free_port: Callable[[], int]) -> None:

@@ -1,36 +1,43 @@
-"""Bodies larger than memory should be: what they cost a real server."""
+"""Bodies larger than memory should be: what they cost a real server, and what they leave."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.integration.large import BOUNDARY, HEAD, MIB, Server, serving, transfers
 from tests.integration.running import until
 
 
-def test_a_server_does_not_grow_with_what_it_receives_and_sends(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    with serving(tmp_path, 64 * MIB, free_port()) as server:
-        before = server.peak()
-        for name, _ in transfers(server):
-            assert server.peak() < 150 * MIB, name
-        assert server.peak() - before < 32 * MIB
-    left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("large")
+    with serving(folder, 64 * MIB, free_port()) as server:
+        yield server
+    left = {path.name for path in folder.iterdir()} - {"__pycache__"}
     assert left == {"large.bin", "large_app.py", "log"}
 
 
-def test_of_a_client_that_goes_away_in_mid_upload_nothing_stays(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    with serving(tmp_path, MIB, free_port()) as server:
-        for kind, boundary in (("stored", b""), ("form", HEAD)):
-            connection = socket.create_connection(("127.0.0.1", server.port))
-            typed = b"multipart/form-data; boundary=" + BOUNDARY if boundary else b"application/octet-stream"
-            head = b"POST /%b HTTP/1.1\r\nHost: test\r\nContent-Type: %b\r\n" % (kind.encode(), typed)
-            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % (64 * MIB) + boundary + bytes(3 * MIB))
-            until(lambda: temporary(server), "the body is on disk")
-            connection.close()
-            until(lambda: not temporary(server), "its file is gone")
+def test_a_server_does_not_grow_with_what_it_receives_and_sends(server: Server) -> None:
+    before = server.peak()
+    for name, _ in transfers(server):
+        assert server.peak() < 150 * MIB, name
+    assert server.peak() - before < 32 * MIB
+
+
+@pytest.mark.parametrize("kind", ["stored", "form"])
+def test_of_a_client_that_goes_away_in_mid_upload_nothing_stays(server: Server, kind: str) -> None:
+    form = kind == "form"
+    typed = b"multipart/form-data; boundary=" + BOUNDARY if form else b"application/octet-stream"
+    head = b"POST /%b HTTP/1.1\r\nHost: test\r\nContent-Type: %b\r\n" % (kind.encode(), typed)
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % (64 * MIB) + HEAD * form + bytes(3 * MIB))
+        until(lambda: temporary(server), "the body is on disk")
+    until(lambda: not temporary(server), "its file is gone")
 
 
 def temporary(server: Server) -> list[str]:
