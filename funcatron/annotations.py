@@ -93,7 +93,7 @@ def typed_by(found: Any, *, many: bool = False) -> Typed | None:
     found = _bare(found)
     if not _is_typed(found):
         return None
-    return Typed(getattr(found, "__name__", str(found)), plain=list[found] if many else found)
+    return Typed(_name(found), plain=list[found] if many else found)
 
 
 def annotations_of(handler: Handler) -> dict[str, Any]:
@@ -127,6 +127,12 @@ def _annotation(handler: Handler, name: str, *, plain: frozenset[str] = _PLAIN) 
         return Any
     only = types.SimpleNamespace(__annotations__={name: written})
     return typing.get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
+
+
+def _name(annotation: Any) -> str:
+    """Return the name of a type, or of the first one that a list or a union of it has."""
+    typed = [argument for argument in typing.get_args(annotation) if _is_typed(argument)]
+    return _name(typed[0]) if typed else str(getattr(annotation, "__name__", annotation))
 
 
 def _bare(annotation: Any) -> Any:

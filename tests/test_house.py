@@ -64,8 +64,12 @@ def test_importing_funcatron_is_light() -> None:
     assert loaded_by("import funcatron") & HEAVY == set()
 
 
-def test_the_core_loads_neither_celery_nor_openstack() -> None:
-    assert loaded_by("import funcatron.app, funcatron.http.door") & {"celery", "kombu", "openstack"} == set()
+def test_the_core_loads_neither_celery_nor_openstack_nor_marshmallow() -> None:
+    assert (
+        loaded_by("import funcatron.app, funcatron.http.door")
+        & {"apispec", "celery", "kombu", "marshmallow", "openstack"}
+        == set()
+    )
 
 
 def test_the_composition_root_loads_no_web_framework() -> None:

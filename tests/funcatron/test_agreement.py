@@ -372,6 +372,10 @@ def test_plain_types_that_differ() -> None:
         ("/properties/x", f"Fast.{kinds}", True),
         ("/properties/y", "Fast.y does not exist; it is refused as unknown", True),
     ]
+    assert {one.message.partition(".")[0] for one in compared({"type": "array", "items": said}, list[Point])} == {
+        "Point"
+    }
+    assert {one.message.partition(".")[0] for one in compared(said, Point | None)} == {"Point"}
     number = {"type": "object", "required": ["x"], "properties": {"x": INTEGER}}
     bound = "Fast.x is at least 1, in the document it has no such bound"
     assert told(compared(number, Fast)) == [("/properties/x", bound, True)]
@@ -544,3 +548,25 @@ def test_an_object_in_several_parts() -> None:
     assert compared(unclear, schema) == []
     twice = {"allOf": [part, {**part, "properties": {"b": INTEGER}}]}
     assert [one.message for one in compared(twice, Schema.from_dict({"b": fields.Boolean()}))] == []
+
+
+def usual(field: Any) -> Any:
+    """Return an object that a field dumps."""
+    if isinstance(field, fields.List):
+        return [usual(field.inner)] * 3
+    if isinstance(field, fields.Nested):
+        return {name: usual(inner) for name, inner in field.schema.fields.items()}
+    choices = [validator.choices for validator in field.validators if isinstance(validator, validate.OneOf)]
+    return choices[0][0] if choices else {fields.String: "qqq", fields.Integer: 3, fields.Boolean: True}[type(field)]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("AGREEMENT_SEEDS", "100"))))
+def test_an_answer_with_a_mistake_is_never_valid(seed: int) -> None:
+    draw = random.Random(seed)
+    said, schema = random_object(draw)
+    content = {"application/json": {"schema": split(said, draw)}}
+    operation = load(document(responses={"200": {"description": "ok", "content": content}})).operations[0]
+    validator = compile_schema(operation.document, content["application/json"]["schema"], direction="response")
+    dumped = schema().dump({name: usual(field) for name, field in schema().fields.items()})
+    found = differences(operation, None, typed(schema), {})
+    assert not (any(one.certain for one in found) and validator.is_valid(dumped)), (content, found, dumped)

@@ -390,3 +390,29 @@ def everything(**arguments: Any) -> Any:
 def test_a_handler_that_takes_everything_is_given_the_named_type() -> None:
     outcome = assert_same_on_every_door(document(**described(NAMED)), "f", {"body": BODY}, handlers={"f": everything})
     assert (outcome.status, outcome.body) == (200, ANSWER)
+
+
+def test_a_name_in_openapi_3_1() -> None:
+    beside = {"$ref": "#/components/schemas/Order", "x-funcatron-schema": f"{HERE}.OrderSchema"}
+    operation = described(ORDER, body=beside, answer=beside)
+    operation["more"]["openapi"] = "3.1.0"
+    outcome = assert_same_on_every_door(document(**operation), "f", {"body": BODY}, handlers={"f": by_document})
+    assert (outcome.status, outcome.body) == (200, ANSWER)
+
+
+def test_a_name_in_openapi_2() -> None:
+    own = {key: value for key, value in ORDER["properties"].items() if key != "secret"}  # type: ignore[attr-defined]
+    secret = {"type": "string", "x-writeOnly": True}
+    named = {**NAMED, "properties": {**own, "secret": secret}}
+    operation: dict[str, Any] = {
+        "parameters": [{"name": "body", "in": "body", "required": True, "schema": {"$ref": "#/definitions/Order"}}],
+        "responses": {"200": {"description": "ok", "schema": {"$ref": "#/definitions/Order"}}},
+        "more": {"swagger": "2.0", "definitions": {"Order": named}},
+        "extension": {"triggers": [{"queue": {"name": "orders"}}], "retry": {"attempts": 1}},
+    }
+    outcome = assert_same_on_every_door(document(**operation), "f", {"body": BODY}, handlers={"f": by_document})
+    assert (outcome.status, outcome.body) == (200, ANSWER)
+    del operation["more"]["definitions"]["Order"]["properties"]["count"]
+    assert complaints(by_document, **operation) == [
+        "OrderSchema.count is in answers, and the document neither has it nor allows additional properties"
+    ]
