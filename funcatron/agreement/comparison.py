@@ -59,6 +59,10 @@ def _is_json(media_type: str) -> bool:
 def _differences(tree: Any, parts: Parts, typed: Typed, direction: Direction) -> Iterator[Difference]:
     said, place = described(tree, parts)
     own = plain_type(typed) if typed.schema is None else _schema_form(typed, direction)
+    if own.kinds is not None and "null" not in (said.kinds or ()):
+        own = msgspec.structs.replace(
+            own, kinds=own.kinds - {"null"}
+        )  # Order | None: there may be no body, or no answer
     comparison = _Comparison(direction == "request")
     # Nothing makes a handler return what a plain type says, so that answers may be right in spite of it.
     yield from comparison.compare(said, own, place, typed.name, direction == "request" or typed.schema is not None)
