@@ -60,10 +60,10 @@ class Door:
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:
                 return plan.serve(scope, receive, send, found[1], self._stack.app)
             if found is None:
-                if (webhook := self._stack.webhooks.find(scope["method"], scope["path"])) is not None:
-                    return webhook(scope, receive, send)
                 if self._mounts is not None and (mounted := self._mounts.find(scope)) is not None:
                     return mounted[0](mounted[1], receive, send)
+                if (webhook := self._stack.webhooks.find(scope["method"], scope["path"])) is not None:
+                    return webhook(scope, receive, send)
                 if self._unserved is not None and scope["path"] in self._unserved:
                     return refuse_unserved(scope, send)
         return self._other(scope, receive, send)

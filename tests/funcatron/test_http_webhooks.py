@@ -15,7 +15,8 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
 from funcatron import Funcatron
 from funcatron.errors import SettingsError, Unavailable
@@ -23,7 +24,9 @@ from funcatron.execution import Execution
 from funcatron.http import build_door, stack
 from funcatron.ports import ExecutionQuery
 from funcatron.settings import load_settings
+from funcatron.store.memory import MemoryStore
 from funcatron.testing import application
+from funcatron.testing.inline import InlineDispatcher
 
 pytestmark = pytest.mark.anyio
 
@@ -391,6 +394,21 @@ async def test_below_another_application(app: Funcatron, planned: bool, monkeypa
     assert (await post(mounted, {}, "issues", path="/outer/hooks/github")).status_code == 202
     assert (await post(app, {}, "issues")).status_code == 202
     assert (await post(app, {}, "issues", **{"X-Hub-Signature-256": "no"})).status_code == 401
+
+
+@pytest.mark.parametrize("planned", [True, False])
+async def test_beside_another_application(seen: Seen, planned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "missing", lambda: [] if planned else ["something"])
+    other = Starlette(routes=[Route("/hooks/partner", lambda request: PlainTextResponse("theirs"), methods=["GET"])])
+    settings = load_settings({"secrets": SECRETS}, environ={})
+    store = MemoryStore()
+    parts = {"store": store, "dispatcher": InlineDispatcher(store), "mounts": {"": other}}
+    app = Funcatron(DOCUMENT, handlers=seen, settings=settings, **parts)
+    for _ in range(2):
+        assert (await post(app, {}, "issues")).status_code == 202
+        async with client(app) as http:
+            assert (await http.get("/hooks/partner")).text == "theirs"
+            assert (await http.post("/hooks/partner")).status_code == 401
 
 
 async def test_it_is_counted_and_shown(app: Funcatron) -> None:
