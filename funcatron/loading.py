@@ -17,25 +17,23 @@ import msgspec
 
 from funcatron.annotations import Typed
 from funcatron.errors import FuncatronError, InvalidInput, Violation
+from funcatron.uploads import Form
 
 __all__ = ["Loader", "refused_by_schema"]
 
 
-BodyForm: TypeAlias = Literal["value", "file", "arriving"]
+BodyForm: TypeAlias = Literal["value"] | Form
 
 
 class Loader:
-    """Loads a body into its type. ``form`` is what it loads: the ``value``, a ``file`` with the bytes, or also these as
-    they are ``arriving`` (see funcatron.uploads).
-    """
+    """Loads a body into its type. ``form`` is what of it is loaded: its ``value``, or its bytes (see ``uploads``)."""
 
     def __init__(self, typed: Typed) -> None:
         self.typed = typed
         self.form: BodyForm = "value"
         self._load: Callable[[Any], tuple[Any, list[tuple[str, str]]]]
         if typed.reader is not None:
-            self._load, arriving = typed.reader
-            self.form = "arriving" if arriving else "file"
+            self._load, self.form = typed.reader
         else:
             self._load = _by_msgspec(typed.plain) if typed.schema is None else _by_marshmallow(typed)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, examine
 from funcatron.spec.operation import Extension, Operation
 from funcatron.spec.overlay import read_overlays
-from funcatron.types import Handler
+from funcatron.types import Handler, is_a, is_async
 
 __all__ = ["Function", "Registry", "build_registry", "load_documents"]
 
@@ -198,8 +197,8 @@ def _function(
         handler=handler,
         binder=binder,
         replies=replies,
-        is_async=_is_a(handler, inspect.iscoroutinefunction) or _is_a(handler, inspect.isasyncgenfunction),
-        is_generator=_is_a(handler, inspect.isgeneratorfunction),
+        is_async=is_async(handler),
+        is_generator=is_a(handler, inspect.isgeneratorfunction),
     ), []
 
 
@@ -216,12 +215,6 @@ def _find(operation: Operation, handlers: Handlers | None) -> Handler:
     if not callable(found):
         raise FuncatronError(f"{operation.target or operation.name} is a {type(found).__name__}, not a function")
     return found
-
-
-def _is_a(handler: Any, kind: Callable[[Any], bool]) -> bool:
-    """Whether a handler is a function of this kind, or an object whose ``__call__`` is one."""
-    unwrapped = handler.func if isinstance(handler, functools.partial) else handler
-    return kind(unwrapped) or kind(getattr(type(unwrapped), "__call__", None))  # noqa: B004 - the function, not whether
 
 
 def _check_triggers(operation: Operation) -> list[tuple[str, str]]:

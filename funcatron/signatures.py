@@ -11,7 +11,7 @@ from funcatron.binding import Binder, Plan, Slot, argument_name, is_json, spelli
 from funcatron.loading import Loader
 from funcatron.schemas import compile_schema
 from funcatron.spec.operation import Media, Operation, Parameter
-from funcatron.types import MISSING, Handler
+from funcatron.types import MISSING, Handler, is_async
 
 __all__ = ["bind"]
 
@@ -42,7 +42,7 @@ def bind(
     if plan.body_keyword is not None:
         typed = _body_type(handler, plan.body_keyword, named, mistakes)
     loader = None if typed is None else Loader(typed)
-    if complaint := _misread(operation, plan.body_keyword or "", loader):
+    if complaint := _misread(operation, handler, plan.body_keyword or "", loader):
         mistakes.append(complaint)
     if mistakes:
         return None, mistakes
@@ -102,10 +102,12 @@ def _name_arguments(operation: Operation, mistakes: list[str]) -> tuple[tuple[Sl
     return tuple(slots), body_name
 
 
-def _misread(operation: Operation, name: str, loader: Loader | None) -> str | None:
+def _misread(operation: Operation, handler: Handler, name: str, loader: Loader | None) -> str | None:
     """Say why a body cannot be read as bytes, where the annotation asks for that."""
     if loader is None or loader.form == "value" or operation.body is None:
         return None
+    if loader.form == "pieces" and is_async(handler):  # to wait for them would stop the loop that they come by
+        return f"the handler's argument {name!r} is read on the event loop: annotate it with AsyncIterator[bytes]"
     parsed = [key for key in operation.body.content if _is_parsed(key)]
     if not parsed:
         return None

@@ -1,8 +1,10 @@
-"""The words every floor shares: JSON values, handlers, and the marker for "no value given"."""
+"""The words every floor shares: JSON values, handlers and their kinds, and the marker for "no value given"."""
 
 from __future__ import annotations
 
 import enum
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
@@ -35,3 +37,14 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
+
+
+def is_a(handler: Handler, kind: Callable[[Any], bool]) -> bool:
+    """Whether a handler is a function of this kind, which ``inspect`` tells, or an object whose ``__call__`` is one."""
+    unwrapped = handler.func if isinstance(handler, functools.partial) else handler
+    return kind(unwrapped) or kind(getattr(type(unwrapped), "__call__", None))  # noqa: B004 - the function, not whether
+
+
+def is_async(handler: Handler) -> bool:
+    """Whether a handler runs on the event loop."""
+    return is_a(handler, inspect.iscoroutinefunction) or is_a(handler, inspect.isasyncgenfunction)

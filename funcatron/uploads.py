@@ -18,11 +18,11 @@ import io
 import types
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 from funcatron.codec import Upload
 
-__all__ = ["Arriving", "Reader", "reader_for"]
+__all__ = ["Arriving", "Form", "Reader", "reader_for"]
 
 PIECE = 64 * 1024
 _FILES = (BinaryIO, typing.IO[bytes])
@@ -30,8 +30,10 @@ _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable)
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable)
 
 Loaded = tuple[Any, list[tuple[str, str]]]
-Reader = tuple[Callable[[Any], Loaded], bool]
-"""What makes of a body what an annotation asks for, and whether the body may be Arriving."""
+Form: TypeAlias = Literal["file", "pieces", "async pieces"]
+"""What an annotation asks for; of pieces the body may be Arriving."""
+Reader = tuple[Callable[[Any], Loaded], Form]
+"""What makes of a body what an annotation asks for, and what that is."""
 
 
 class Arriving(AsyncIterator[bytes]):
@@ -59,12 +61,12 @@ def reader_for(annotation: Any) -> Reader | None:
         wanted = [one for one in typing.get_args(annotation) if one is not types.NoneType]
         return reader_for(wanted[0]) if len(wanted) == 1 else None
     if annotation in _FILES:
-        return _reader(_file), False
+        return _reader(_file), "file"
     if typing.get_args(annotation) != (bytes,):
         return None
     if typing.get_origin(annotation) in _ASYNC:
-        return _reader(_async_pieces), True
-    return (_reader(_pieces), True) if typing.get_origin(annotation) in _SYNC else None
+        return _reader(_async_pieces), "async pieces"
+    return (_reader(_pieces), "pieces") if typing.get_origin(annotation) in _SYNC else None
 
 
 def _reader(read: Callable[[Any], Any]) -> Callable[[Any], Loaded]:

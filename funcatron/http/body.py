@@ -64,7 +64,7 @@ class BodyReader:
         kind = _kind(_bare(content_type))
         if kind == "bytes" and self._form != "value":
             stream.pass_on(self._limits.upload)
-            return await (arriving if at_once and self._form == "arriving" else stored)(stream, content_type)
+            return await (arriving if at_once and self._form != "file" else stored)(stream, content_type)
         reader = self._readers.get((key, kind))
         if reader is None:
             reader = self._readers[key, kind] = self._reader(self._content[key], kind)

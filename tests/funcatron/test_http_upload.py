@@ -226,6 +226,13 @@ def test_it_is_the_same_on_every_door(kind: str) -> None:
     assert outcome.body == seen(hashlib.sha256(b"abc"), 3)
 
 
+def test_pieces_that_are_waited_for_are_not_for_the_event_loop() -> None:
+    async def waiting(body: Iterator[bytes]) -> Any: ...
+
+    with pytest.raises(SpecError, match=r"'body' is read on the event loop: annotate it with AsyncIterator\[bytes\]"):
+        _ = application(spec(waiting={"requestBody": BYTES}), handlers={"waiting": waiting}).registry
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data", "application/problem+json"])
 def test_what_is_parsed_cannot_be_a_file(media_type: str) -> None:
     document = spec(stored={"requestBody": {"content": {media_type: {}, "text/plain": {}}}})
