@@ -13,15 +13,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
-__all__ = ["Bus", "Subscription"]
+__all__ = ["PREFIX", "Bus", "Subscription"]
 
 logger = logging.getLogger("funcatron.swift")
 
+PREFIX = "funcatron.swift."
+"""What the names of our queues begin with, so that a broker's operator can permit them."""
 HEARTBEAT = 30
 DRAIN = 0.25
 AT_ONCE = 0.001
@@ -113,8 +116,9 @@ class Bus:
             with connection.channel() as channel:
                 exchange(channel).declare()
         kept = {"x-max-length": MOST_KEPT, "x-expires": KEPT_FOR}
+        passing = f"{PREFIX}{uuid4().hex}"  # a name of the broker's own is beyond what our user need be permitted
         own = (
-            Queue("", exchange, routing_key=given.routing_key, exclusive=True, auto_delete=True, durable=False)
+            Queue(passing, exchange, routing_key=given.routing_key, exclusive=True, auto_delete=True, durable=False)
             if given.queue is None
             else Queue(given.queue, exchange, routing_key=given.routing_key, durable=True, queue_arguments=kept)
         )

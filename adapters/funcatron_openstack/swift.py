@@ -22,7 +22,7 @@ from funcatron.event import CloudEvent
 from funcatron.execution import new_id
 from funcatron.ports import Channel, Publish
 from funcatron.settings import Settings
-from funcatron_openstack.bus import Subscription
+from funcatron_openstack.bus import PREFIX, Subscription
 from funcatron_openstack.channel import notified, posted
 from funcatron_openstack.container import Container, Denied
 from funcatron_openstack.events import Place, simulated, stored
@@ -144,7 +144,7 @@ class SwiftTrigger:
 
     def start(self, publish: Publish) -> None:
         """See funcatron.ports.Trigger."""
-        queue = f"funcatron.swift.{self._known.deployment}.{self._key}" if self._notifications is not None else None
+        queue = f"{PREFIX}{self._known.deployment}.{self._key}" if self._notifications is not None else None
         self._listen(self._watch, publish, queue)
 
     def rehearse(self, tell: Callable[[str], None]) -> None:
