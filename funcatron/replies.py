@@ -2,8 +2,7 @@
 
 Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
 or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of
-starlette or connexion, and connexion's ``NoContent``. Where a marshmallow Schema describes the answer, it dumps the
-value.
+starlette or connexion, and connexion's ``NoContent``. A marshmallow Schema that describes the answer dumps the value.
 """
 
 from __future__ import annotations
