@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from funcatron.errors import FuncatronError
 from funcatron.types import Handler
 from funcatron.uploads import Reader, reader_for
 
@@ -58,7 +59,10 @@ def typed_argument(handler: Handler, name: str) -> tuple[Typed | None, str | Non
         annotation = _annotation(handler, name)
     except _UNREADABLE as error:
         return None, f"the annotation of the handler's argument {name!r} cannot be read: {error}"
-    typed = typed_by(annotation)
+    try:
+        typed = typed_by(annotation)
+    except FuncatronError as error:
+        return None, f"the annotation of the handler's argument {name!r} cannot be used: {error}"
     if typed is None and (reader := reader_for(_bare(annotation))) is not None:
         return Typed(str(annotation), reader=reader), None
     if typed is not None and typed.schema is None:
@@ -71,22 +75,28 @@ def typed_argument(handler: Handler, name: str) -> tuple[Typed | None, str | Non
     return typed, None
 
 
-def typed_return(handler: Handler) -> Typed | None:
-    """Return the type that a handler says it returns, alone or in a tuple before status and headers.
+def typed_return(handler: Handler) -> tuple[Typed | None, str | None]:
+    """Return the type that a handler says it returns, alone or in a tuple before status and headers, or a complaint.
 
     None where it says nothing, or nothing that can be read: that is no mistake, for nobody needs it to answer.
     """
     try:
         annotation = _annotation(handler, "return")
     except _UNREADABLE:
-        return None
+        return None, None
     if typing.get_origin(annotation) is tuple:
         annotation = next(iter(typing.get_args(annotation)), None)
-    return typed_by(annotation)
+    try:
+        return typed_by(annotation), None
+    except FuncatronError as error:
+        return None, f"the annotation of what the handler returns cannot be used: {error}"
 
 
 def typed_by(found: Any, *, many: bool = False) -> Typed | None:
-    """Return what an annotation, or an object that the document names, asks for; ``many``: for each item of a list."""
+    """Return what an annotation, or an object that the document names, asks for; ``many``: for each item of a list.
+
+    Raises FuncatronError where a marshmallow Schema cannot be made.
+    """
     schema = _schema_in(found, many)
     if schema is not None:
         return schema
@@ -168,7 +178,15 @@ def _schema_in(annotation: Any, many: bool) -> Typed | None:
         value, *candidates_ = arguments
         candidates, many = tuple(candidates_), many or typing.get_origin(value) in _LISTS
     for candidate in candidates:
-        made = candidate() if isinstance(candidate, type) and issubclass(candidate, marshmallow.Schema) else candidate
+        is_class = isinstance(candidate, type) and issubclass(candidate, marshmallow.Schema)
+        made = _made(candidate) if is_class else candidate
         if isinstance(made, marshmallow.Schema):
             return Typed(type(made).__name__, schema=made, many=many or made.many)
     return None
+
+
+def _made(schema: type[Any]) -> Any:
+    try:
+        return schema()
+    except Exception as error:
+        raise FuncatronError(f"{schema.__name__}() fails: {type(error).__name__}: {error}") from error

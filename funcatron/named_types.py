@@ -139,10 +139,9 @@ def _imported(document: Document, target: Any, many: bool) -> tuple[Typed | None
     if not isinstance(target, str):
         return None, "must be the name of a marshmallow Schema: package.module.OrderSchema"
     try:
-        found = import_handler(target, document.folder)
+        typed = typed_by(import_handler(target, document.folder), many=many)
     except FuncatronError as error:
         return None, str(error)
-    typed = typed_by(found, many=many)
     if typed is None:
         return None, f"{target} is no marshmallow Schema, dataclass, TypedDict or msgspec Struct"
     return typed, None

@@ -182,7 +182,8 @@ def _function(
     named, wrongly_named = (NamedTypes(), []) if getattr(handler, "stands_in", False) else named_types(operation)
     binder, mistakes = bind(operation, handler, services, named.body)
     complaints += [*wrongly_named, *((place, message) for message in mistakes)]
-    returned = typed_return(handler) if "marshmallow" in sys.modules else None
+    returned, unusable = typed_return(handler) if "marshmallow" in sys.modules else (None, None)
+    complaints += [(place, unusable)] if unusable else []
     if binder is not None and not complaints:
         complaints = [*_check_types(operation, binder, returned, named), *_check_examples(operation, binder)]
     if binder is None or complaints:
@@ -285,7 +286,10 @@ def _check_types(
     body = None if binder.loader is None else binder.loader.typed
     if body is None and returned is None and not named.replies:
         return complaints
-    found = differences(operation, body, returned, named.replies)
+    try:
+        found = differences(operation, body, returned, named.replies)
+    except FuncatronError as error:
+        return [*complaints, (f"{operation.pointer}/operationId", str(error))]
     return complaints + [(one.pointer, one.message) for one in found if one.certain]
 
 

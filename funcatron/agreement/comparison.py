@@ -38,6 +38,8 @@ def differences(
 ) -> list[Difference]:
     """Return how the types of an operation differ from its document: of the body; of what the handler says it returns,
     with 2xx; and of the answers that the document names types for (by status and media type). Each once.
+
+    Raises FuncatronError where a type cannot be looked into.
     """
     found: list[Difference] = []
     tree = operation.document.content

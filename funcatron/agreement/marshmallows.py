@@ -18,6 +18,7 @@ from marshmallow import fields, validate
 
 from funcatron.agreement.form import ANYTHING, Form, Member, Others, kinds_of_values
 from funcatron.annotations import Typed
+from funcatron.errors import FuncatronError
 from funcatron.spec.json_schema import Direction
 
 __all__ = ["schema_form"]
@@ -113,8 +114,9 @@ def _settled(field: Any, direction: Direction) -> Form | None:
         return None
     match field:
         case fields.Pluck():
-            form: Form = _field(field.schema.fields[field.field_name], direction)
-            return _listed(form) if field.many or field.schema.many else form
+            schema = _schema_of(field)
+            form: Form = _field(schema.fields[field.field_name], direction)
+            return _listed(form) if field.many or schema.many else form
         case fields.Nested():
             return _nested(field, direction)
         case fields.List():
@@ -136,10 +138,21 @@ def _settled(field: Any, direction: Direction) -> Form | None:
 
 
 def _nested(field: Any, direction: Direction) -> Form:
-    form = _schema(field.schema, field.many or field.schema.many, direction)
+    schema = _schema_of(field)
+    form = _schema(schema, field.many or schema.many, direction)
     if field.unknown is not None and form.members is not None:
         return msgspec.structs.replace(form, others=_OTHERS.get(str(field.unknown), "unsaid"))
     return form
+
+
+def _schema_of(field: Any) -> marshmallow.Schema:
+    """Return the Schema of a nested field, which may be named or made late; raises FuncatronError if there is none."""
+    try:
+        schema: marshmallow.Schema = field.schema
+    except Exception as error:
+        place = f"{type(field.parent).__name__}.{field.name}"
+        raise FuncatronError(f"the Schema of {place} cannot be found: {type(error).__name__}: {error}") from error
+    return schema
 
 
 def _listed(form: Form) -> Form:

@@ -91,7 +91,8 @@ def differences_of(function: Function) -> Iterator[str]:
 
     loader, document = function.binder.loader, function.operation.document
     body = None if loader is None else loader.typed
-    for one in differences(function.operation, body, typed_return(function.handler), function.replies.named):
+    returned, _ = typed_return(function.handler)
+    for one in differences(function.operation, body, returned, function.replies.named):
         yield str(document.mistake(one.pointer, one.message))
 
 

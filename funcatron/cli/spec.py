@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,7 +31,8 @@ def command(target: str, output: Path | None, title: str | None, as_json: bool) 
     from funcatron.deriving import derive, found_handlers
     from funcatron.spec.document import load
 
-    module, handlers, left_out = found_handlers(target)
+    with redirect_stdout(sys.stderr):  # what a module prints is no document
+        module, handlers, left_out = found_handlers(target)
     described = title or (module.__doc__ or "").strip().partition("\n")[0].rstrip(".") or module.__name__
     document = derive(handlers, title=described, version=str(getattr(module, "__version__", "1")))
     load(document)

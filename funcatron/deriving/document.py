@@ -166,7 +166,10 @@ def _responses(handler: Handler, told: Told, schemas: Schemas) -> dict[str, Any]
     if bare is bytes:
         answer["content"] = {_BYTES: {}}
     elif not (isinstance(origin, type) and issubclass(origin, Iterator | AsyncIterator)) and bare is not Any:
-        media = _media(typed_return(handler), bare, schemas)
+        typed, complaint = typed_return(handler)
+        if complaint is not None:
+            raise FuncatronError(f"{handler.__qualname__}: {complaint}")
+        media = _media(typed, bare, schemas)
         if media:
             answer["content"] = {_JSON: media}
     empty = {"204": {"description": "Nothing"}} if bare is not annotation and "204" not in given else {}

@@ -99,7 +99,7 @@ def _docstring(function: Handler) -> str:
 def _is_handler(function: Handler) -> bool:
     if _MARK in _docstring(function):
         return True
-    return typed_return(function) is not None or typed_argument(function, "body")[0] is not None
+    return any(found is not None for found in (*typed_return(function), *typed_argument(function, "body")))
 
 
 def _with_text_keys(node: Any) -> Any:

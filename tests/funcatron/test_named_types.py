@@ -416,3 +416,30 @@ def test_a_name_in_openapi_2() -> None:
     assert complaints(by_document, **operation) == [
         "OrderSchema.count is in answers, and the document neither has it nor allows additional properties"
     ]
+
+
+class NeedsSomething(Schema):
+    def __init__(self, something: Any) -> None:
+        super().__init__()
+
+
+class Lost(Schema):
+    item = fields.Nested("NowhereSchema")
+
+
+def of_needy(body: NeedsSomething) -> NeedsSomething: ...
+def of_lost(body: Lost) -> None: ...
+
+
+def test_schemas_that_cannot_be_made_are_mistakes() -> None:
+    missing = "missing 1 required positional argument: 'something'"
+    fails = f"NeedsSomething() fails: TypeError: NeedsSomething.__init__() {missing}"
+    assert complaints(of_needy, **described({"type": "object"})) == [
+        f"the annotation of the handler's argument 'body' cannot be used: {fails}",
+        f"the annotation of what the handler returns cannot be used: {fails}",
+    ]
+    needy = {"type": "object", "x-funcatron-schema": f"{HERE}.NeedsSomething"}
+    assert complaints(nothing, **described(needy)) == [fails]
+    item = {"type": "object", "properties": {"item": {"type": "object", "properties": {"a": {}}}}}
+    (said,) = complaints(of_lost, **described(item, answer=None))
+    assert said.startswith("the Schema of Lost.item cannot be found: RegistryError: ")
