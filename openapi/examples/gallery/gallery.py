@@ -95,12 +95,15 @@ def upload(swift: ObjectStore, name: str, data: bytes, facts: dict[str, Any]) ->
 
 
 def describe(swift: ObjectStore, name: str) -> dict[str, Any] | None:
-    """Return what is known of a thumbnail, or None where it has gone since it was listed."""
+    """Return what is known of a thumbnail; None where it has gone since it was listed, or is none of ours."""
     answer = swift.head(path(THUMBNAILS, name))
     if answer.status_code == 404:
         return None
     raise_from_response(answer)
-    facts = {key: kind(answer.headers[f"X-Object-Meta-Picture-{key}"]) for key, kind in FACTS.items()}
+    known = {key: answer.headers.get(f"X-Object-Meta-Picture-{key}") for key in FACTS}
+    if None in known.values():
+        return None
+    facts = {key: kind(known[key]) for key, kind in FACTS.items()}
     return {
         "object": name,
         "size": int(answer.headers["Content-Length"]),
