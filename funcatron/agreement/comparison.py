@@ -62,9 +62,8 @@ def _differences(tree: Any, parts: Parts, typed: Typed, direction: Direction) ->
     said, place = described(tree, parts)
     own = plain_type(typed) if typed.schema is None else _schema_form(typed, direction)
     if own.kinds is not None and "null" not in (said.kinds or ()):
-        own = msgspec.structs.replace(
-            own, kinds=own.kinds - {"null"}
-        )  # Order | None: there may be no body, or no answer
+        # Order | None: there may be no body, or no answer.
+        own = msgspec.structs.replace(own, kinds=own.kinds - {"null"})
     comparison = _Comparison(direction == "request")
     # Nothing makes a handler return what a plain type says, so that answers may be right in spite of it.
     yield from comparison.compare(said, own, place, typed.name, direction == "request" or typed.schema is not None)
@@ -142,9 +141,11 @@ class _Comparison:
     ) -> Iterator[Difference]:
         """Of a property that the type does not have, or not in this direction."""
         if own is not None and self._is_hidden(said):
-            kept = "is read-only" if self._incoming else "is write-only"
-            used = "takes it" if self._incoming else "puts it into answers"
-            yield Difference(join(place), f"{kept} in the document, and {name} {used}", certain and not self._incoming)
+            kept, used = "is write-only", "puts it into answers"
+            if self._incoming:
+                kept, used = "is read-only", "requires it" if own.required else "takes it"
+            wrong = own.required or not self._incoming
+            yield Difference(join(place), f"{kept} in the document, and {name} {used}", certain and wrong)
         elif self._is_hidden(said):
             return
         elif self._incoming:

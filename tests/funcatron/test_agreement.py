@@ -252,6 +252,10 @@ def test_read_only_and_write_only() -> None:
     assert told(compared(hidden, plain, answer=True)) == [
         ("/properties/password", "is write-only in the document, and S.password puts it into answers", True)
     ]
+    demanding = Schema.from_dict({"id": fields.Integer(required=True), "password": fields.String()}, name="S")
+    assert told(compared(hidden, demanding)) == [
+        ("/properties/id", "is read-only in the document, and S.id requires it", True)
+    ]
     only = Schema.from_dict({"id": fields.Integer(dump_only=True), "password": fields.String(load_only=True)}, name="S")
     assert told(compared({**said, "required": ["password"]}, only, answer=True)) == [
         ("/properties/password", "S.password is load_only, so that it is in no answer, where it is required", True)
