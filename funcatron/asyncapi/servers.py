@@ -59,7 +59,7 @@ class Servers:
         port = parts.port or _PORTS.get(parts.scheme)
         made: dict[str, Any] = {"host": f"{host}:{port}" if port else host, "protocol": parts.scheme}
         if parts.scheme == "sqlite":
-            return {**made, "pathname": parts.path, "description": "The embedded broker: this file"}
+            return {**made, "pathname": parts.path.removeprefix("/"), "description": "The embedded broker: this file"}
         if parts.scheme.startswith("amqp"):
             made |= {"protocolVersion": "0.9.1", "pathname": "/" + unquote(parts.path.removeprefix("/"))}
         elif parts.path.strip("/"):

@@ -201,6 +201,8 @@ def test_what_a_clock_calls_has_no_channel_but_its_task() -> None:
     assert list(whole["operations"]) == ["tick.celery"]
     (channel,) = whole["channels"].values()
     assert channel["address"] == "slow"
+    embedded = described(document(), store="sqlite:////var/x.db")["servers"]["broker"]
+    assert (embedded["protocol"], embedded["pathname"]) == ("sqlite", "/var/x.db")
 
 
 def test_calls_with_credentials_are_no_tasks() -> None:
