@@ -16,18 +16,23 @@ SUFFIX = ".in"
 """The skeleton's files end in this, so that they are data here and nothing that is imported, linted or tested."""
 
 
-TEMPLATES = ("api", "swift", "celery")
-"""Each is a folder of ``skeletons``."""
+TEMPLATES = {
+    "api": "openapi.yaml",
+    "swift": "openapi.yaml",
+    "celery": "openapi.yaml",
+    "flask": "functions:functions",
+}
+"""Each is a folder of ``skeletons``, with what ``funcatron run`` is given there."""
 
 
 @click.command("new")
 @click.argument("name", metavar="NAME")
 @click.option(
     "--template",
-    type=click.Choice(TEMPLATES),
-    default=TEMPLATES[0],
+    type=click.Choice(list(TEMPLATES)),
+    default="api",
     show_default=True,
-    help="What it is to begin with: functions over HTTP, on uploads into Swift, or for Celery clients.",
+    help="What to begin with: functions over HTTP, for uploads into Swift, for Celery clients, of Flask's views.",
 )
 def command(name: str, template: str) -> None:
     """Make a new project that runs: a folder NAME with a document, handlers and tests."""
@@ -41,7 +46,7 @@ def command(name: str, template: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.read_text(encoding="utf-8").replace("$name", folder.name), encoding="utf-8")
         click.echo(target)
-    note(f"Now: cd {folder} && funcatron run openapi.yaml")
+    note(f"Now: cd {folder} && funcatron run {TEMPLATES[template]}")
 
 
 def _files(folder: Traversable, parts: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], Traversable]]:

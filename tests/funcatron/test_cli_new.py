@@ -11,21 +11,19 @@ import pytest
 from funcatron.cli import main
 from funcatron.cli.new import TEMPLATES
 
-FILES = [
-    ".gitignore",
-    "README.md",
-    "funcatron.toml",
-    "handlers.py",
-    "openapi.yaml",
-    "pytest.ini",
-    "tests/test_handlers.py",
-]
-MORE = {"celery": ["producer.py"]}
+EVERYWHERE = [".gitignore", "README.md", "funcatron.toml", "pytest.ini"]
+OPENAPI = ["handlers.py", "openapi.yaml", "tests/test_handlers.py"]
+FILES = {
+    "api": OPENAPI,
+    "swift": OPENAPI,
+    "celery": [*OPENAPI, "producer.py"],
+    "flask": ["app.py", "functions.py", "functions.yaml", "tests/test_app.py"],
+}
 TEST_AND_CHECK = """
 import sys, pytest
 failed = pytest.main(["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "funcatron.testing.plugin"])
 from funcatron.cli.main import cli
-sys.exit(failed or cli.main(["check", "openapi.yaml"], standalone_mode=False))
+sys.exit(failed or cli.main(["check", sys.argv[1]], standalone_mode=False))
 """
 """One process for both: what takes long is to start."""
 
@@ -57,11 +55,11 @@ def test_the_project_is_in_order_and_its_tests_pass(template: str, tmp_path: Pat
     folder = tmp_path / "my-project"
     assert new(str(folder), "--template", template) == 0
     found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert found == sorted([*FILES, *MORE.get(template, [])])
+    assert found == sorted([*EVERYWHERE, *FILES[template]])
     assert (folder / "README.md").read_text().startswith("# my-project\n")
     for name in found:
         assert "$name" not in (folder / name).read_text(), name
-    run(folder, "-c", TEST_AND_CHECK)
+    run(folder, "-c", TEST_AND_CHECK, TEMPLATES[template])
     run(folder, "-m", "ruff", "check", "--isolated", "--select", "A,E,F,I,UP,B", "--line-length", "120", ".")
     run(folder, "-m", "ruff", "format", "--isolated", "--check", "--line-length", "120", ".")
 
