@@ -15,7 +15,7 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos large followers wheel-test clean
+.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos large flask-programs followers wheel-test clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -68,6 +68,9 @@ chaos-swift: $(VENV)/.test  ## 1,000 uploads into devstack/mini while RabbitMQ, 
 
 large: $(VENV)/.test  ## 2 GiB up and down through a real server, and the memory that took (LARGE="--size 512")
 	$(BIN)/python -m tests.integration.large $(LARGE)
+
+flask-programs: $(VENV)/.test  ## all tests of three existing Flask programs, alone and through our door
+	$(BIN)/python -m tests.integration.flask_programs
 
 followers: $(VENV)/.test  ## 1,000 slow clients that follow executions, and what they cost the server
 	$(BIN)/python -m tests.integration.followers

@@ -7,9 +7,6 @@ folder. ``python -m tests.integration.json_schema_suite`` writes ``docs/json-sch
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,7 +19,7 @@ from typing import Any
 from funcatron.errors import SpecError
 from funcatron.schemas import compile_schema
 from funcatron.spec.document import load
-from tests.integration.npm import Unreachable
+from tests.integration.sdist import unpacked
 
 VERSION = "4.26.0"
 PAGE = Path(__file__).parents[2] / "docs" / "json-schema.md"
@@ -47,29 +44,7 @@ class Outcome:
 
 def fetch() -> Path:
     """Return the suite's folder, fetched if it is not in the cache. Raises Unreachable with the reason."""
-    cache = Path.home() / ".cache" / "funcatron-tests"
-    folder = cache / f"json-schema-suite-{VERSION}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
-    command += ["--no-deps", "--no-binary=:all:", "--no-build-isolation"]
-    with tempfile.TemporaryDirectory(dir=cache) as work:
-        try:
-            subprocess.run([*command, f"jsonschema=={VERSION}"], cwd=work, capture_output=True, check=True, timeout=180)
-        except subprocess.TimeoutExpired:
-            raise Unreachable("pip download jsonschema took too long") from None
-        except subprocess.CalledProcessError as error:
-            raise Unreachable(f"pip download jsonschema failed: {error.stderr[-500:].decode()}") from None
-        (archive,) = Path(work).glob("*.tar.gz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(work, filter="data")
-        try:
-            (Path(work) / f"jsonschema-{VERSION}" / "json").rename(folder)
-        except OSError:  # another test run was quicker
-            if not folder.is_dir():
-                raise
-    return folder
+    return unpacked("jsonschema", VERSION, "json")
 
 
 def outcomes(suite: Path) -> Iterator[Outcome]:

@@ -27,6 +27,7 @@ DATA = [
     "funcatron/py.typed",
     "funcatron/cli/skeletons/api/openapi.yaml.in",
     "funcatron_celery/py.typed",
+    "funcatron_flask/py.typed",
     "funcatron_openapi/callbacks.yaml",
     "funcatron_openapi/control.yaml",
     "funcatron_openapi/x-funcatron.schema.json",
