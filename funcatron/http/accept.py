@@ -17,7 +17,7 @@ from funcatron.codec import decode_json
 from funcatron.errors import Problem
 from funcatron.http.body import BodyReader
 from funcatron.http.request import RequestDecoder, header_map
-from funcatron.http.texts import Text, is_text, last_texts, read_texts, stays_text, text_of
+from funcatron.http.texts import PERCENT, Text, is_text, last_texts, read_texts, stays_text, text_of
 from funcatron.registry import Function
 from funcatron.types import MISSING, Location
 
@@ -121,7 +121,7 @@ class Acceptance:
         return self._complete(arguments, media) if valid else self._refuse(arguments, media)
 
     def _read_path(self, scope: Scope, texts: dict[str, str], arguments: dict[str, Any]) -> bool:
-        if b"%" in (scope.get("raw_path") or b""):
+        if PERCENT in (scope.get("raw_path") or b""):
             raise _Doubt("what is encoded may be data")
         valid = read_texts(self._path, texts, arguments)
         # for handlers that ask connexion.request

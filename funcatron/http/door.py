@@ -16,6 +16,7 @@ from funcatron.http.registration import register_all
 from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
 from funcatron.http.stream import Replay
+from funcatron.http.texts import PERCENT
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
@@ -53,7 +54,7 @@ class Door:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection (ASGI)."""
         if self._routes is not None and scope["type"] == "http" and not scope.get("root_path"):
-            if b"%" in (scope.get("raw_path") or b""):
+            if PERCENT in (scope.get("raw_path") or b""):
                 scope = _with_slashes(scope)
             scope[SETTINGS] = self._settings
             found = self._routes.find(scope["method"], scope["path"])

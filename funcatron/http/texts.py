@@ -16,10 +16,12 @@ from funcatron.registry import Function
 from funcatron.schemas import Bounds
 from funcatron.spec.operation import Parameter
 
-__all__ = ["Text", "is_text", "last_texts", "read_texts", "stays_text", "text_of"]
+__all__ = ["PERCENT", "Text", "is_text", "last_texts", "read_texts", "stays_text", "text_of"]
 
 UNSURE: Final = object()
 """What a quick way returns for all that is not certainly valid."""
+PERCENT: Final = ord("%")
+"""To be looked for in bytes: a number is found at once, other bytes are tried as a number first."""
 _DIGITS = 15
 
 Read: TypeAlias = Callable[[str], Any]
@@ -72,10 +74,11 @@ def read_texts(texts: Iterable[Text], given: Mapping[str, str], arguments: dict[
 
 def last_texts(query: bytes) -> dict[str, str]:
     """Return the last text of each name in a query; raises UnicodeDecodeError."""
-    if b"%" in query or b"+" in query:
-        return {name: decode_plus(texts[-1]) for name, texts in pairs_of(query.decode()).items()}
+    decoded = query.decode()
+    if "%" in decoded or "+" in decoded:
+        return {name: decode_plus(texts[-1]) for name, texts in pairs_of(decoded).items()}
     texts = {}
-    for part in query.decode().split("&"):
+    for part in decoded.split("&"):
         name, _, texts[name] = part.partition("=")
     return texts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -28,16 +28,27 @@ class Mount(Generic[V]):
     covered: tuple[str, ...]
 
 
+class _Quick(NamedTuple, Generic[V]):
+    """A mount as paths are looked up in it. ``clear`` are first segments of which nothing is covered."""
+
+    base_path: str
+    clear: frozenset[str]
+    covered: tuple[str, ...]
+    trie: Trie[V]
+
+
 class Routes(Generic[V]):
     """Finds a request's operation among all APIs, given in connexion's order, one for each base path."""
 
     def __init__(self, mounts: Iterable[Mount[V]]) -> None:
         mounts = list(mounts)
         self._mounts = [(mount.base_path + "/", len(mount.base_path), mount.covered, mount.trie) for mount in mounts]
-        self._quick = [
-            (prefix, len(prefix), length, _clear(trie, covered), covered, trie)
-            for prefix, length, covered, trie in self._mounts
+        quick = [
+            _Quick(mount.base_path, _clear(mount.trie, mount.covered), mount.covered, mount.trie) for mount in mounts
         ]
+        self._rest = [mount for mount in quick if not mount.base_path]
+        heads = {_head(mount.base_path) for mount in quick if mount.base_path}
+        self._heads = {head: [mount for mount in quick if _head(mount.base_path) in (head, "")] for head in heads}
         self._bases = frozenset(mount.base_path for mount in mounts)
         self._known: dict[str, dict[str, tuple[V, dict[str, str]]]] = {}
 
@@ -47,18 +58,22 @@ class Routes(Generic[V]):
         if known is not None and method in known:
             value, texts = known[method]
             return value, texts.copy()
-        if path in self._bases:
+        segments = path.split("/")
+        if len(segments) == 1 or path in self._bases:
             return None
-        for prefix, width, length, clear, covered, trie in self._quick:
-            if path[:width] == prefix:
-                below = path[length:] if length else path
+        below = path
+        for base_path, clear, covered, trie in self._heads.get(segments[1], self._rest):
+            if base_path:
+                if not path.startswith(base_path + "/"):
+                    continue
+                below = path[len(base_path) :]
                 segments = below.split("/")
-                if covered and segments[1] not in clear and below.startswith(covered):
-                    return None
-                found = trie.trace(method, below, segments)
-                if found is not None and (there := trie.known(below)) is not None:
-                    self._known[path] = there
-                return found
+            if covered and segments[1] not in clear and below.startswith(covered):
+                return None
+            found = trie.trace(method, below, segments)
+            if found is not None and not found[1] and (there := trie.known(below)) is not None:
+                self._known[path] = there
+            return found
         return None
 
     def missing(self, method: str, path: str) -> HTTPException | None:
@@ -72,6 +87,10 @@ class Routes(Generic[V]):
             if path.startswith(prefix):
                 return None if covered and path[length:].startswith(covered) else _missing(trie, method, path[length:])
         return HTTPException(404)
+
+
+def _head(base_path: str) -> str:
+    return base_path[1:].partition("/")[0]
 
 
 def _clear(trie: Trie[V], covered: tuple[str, ...]) -> frozenset[str]:
