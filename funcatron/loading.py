@@ -44,6 +44,8 @@ class Loader:
         """
         try:
             loaded, errors = self._load(value)
+            if errors and self.form == "value" and _has_whole_float(value):
+                loaded, errors = self._load(_whole(value))
         except Exception as error:
             raise FuncatronError("the body could not be loaded into its type; the log has the reason") from error
         return loaded, [Violation(at + pointer, message) for pointer, message in errors]
@@ -70,11 +72,35 @@ def _by_marshmallow(typed: Typed) -> Callable[[Any], tuple[Any, list[tuple[str, 
 
     def load(value: Any) -> tuple[Any, list[tuple[str, str]]]:
         try:
-            return load_by(value, many=many), []
+            return load_by(_copied(value), many=many), []  # a pre_load may change it, and it may go on record
         except validation_error as error:
             return None, list(_flatten(getattr(error, "messages", str(error))))
 
     return load
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of JSON; files and the like are themselves."""
+    if type(value) is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if type(value) is list else value
+
+
+def _has_whole_float(value: Any) -> bool:
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) is not list:
+        return type(value) is float and value.is_integer()
+    return any(_has_whole_float(item) for item in value)
+
+
+def _whole(value: Any) -> Any:
+    """Return JSON with integers for whole numbers: 5.0 is one in JSON Schema, and none for many types in Python."""
+    if type(value) is dict:
+        return {key: _whole(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_whole(item) for item in value]
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _flatten(messages: Any, at: str = "") -> typing.Iterator[tuple[str, str]]:

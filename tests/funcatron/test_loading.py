@@ -170,6 +170,33 @@ def test_defaults_of_dataclasses_are_seen_by_whoever_looks_into_them() -> None:
     assert vars(made.by_name["b"]) == {"sku": "b", "count": 1}
 
 
+@pytest.mark.parametrize("handler", [dataclass_body, schema_body, struct_of_dataclasses])
+def test_whole_numbers_are_integers(handler: Callable[..., Any]) -> None:
+    if handler is struct_of_dataclasses:
+        assert loaded(handler, {"frozen": {"n": 5.0}, "by_name": {}}).frozen.n == 5
+    else:
+        assert loaded(handler, {"n": 5.0}).n == 5
+        assert [pointer for pointer, _ in refused(handler, {"n": 5.5})] == ["/body/n"]
+
+
+class Renaming(marshmallow.Schema):
+    item = marshmallow.fields.String(required=True)
+
+    @marshmallow.pre_load
+    def rename(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data["item"] = data.pop("name")
+        return data
+
+
+def renaming(body: Renaming) -> None: ...
+
+
+def test_a_hook_that_changes_the_body_changes_a_copy() -> None:
+    body = {"name": "tea"}
+    assert loaded(renaming, body) == {"item": "tea"}
+    assert body == {"name": "tea"}
+
+
 def test_the_place_is_below_what_it_is_told() -> None:
     _, violations = loader(dataclass_body).load({"n": None}, "/elsewhere")
     assert violations == [Violation("/elsewhere/n", "Expected `int`, got `null`")]

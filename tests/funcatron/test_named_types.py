@@ -74,6 +74,7 @@ ORDER = {
     },
 }
 NAMED = {**ORDER, "x-funcatron-schema": f"{HERE}.OrderSchema"}
+STRING = {"type": "string"}
 REF = {"$ref": "#/components/schemas/Order"}
 
 
@@ -184,6 +185,27 @@ def test_a_body_becomes_its_type_and_the_answer_is_dumped_on_every_door(
     spec = document(**described(order))
     outcome = assert_same_on_every_door(spec, "f", {"body": BODY}, handlers={"f": handler})
     assert (outcome.status, outcome.body) == (200, ANSWER)
+
+
+class RenamingSchema(Schema):
+    item = fields.String(required=True)
+
+    @marshmallow.pre_load
+    def rename(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data["item"] = data.pop("name")
+        return data
+
+
+def renamed(body: Annotated[dict[str, Any], RenamingSchema]) -> dict[str, Any]:
+    return {"name": body["item"]}
+
+
+def test_a_hook_sees_the_body_as_it_came_on_every_door() -> None:
+    order = {"type": "object", "required": ["name"], "properties": {"name": STRING}, "additionalProperties": False}
+    outcome = assert_same_on_every_door(
+        document(**described(order)), "f", {"body": {"name": "tea"}}, handlers={"f": renamed}
+    )
+    assert (outcome.status, outcome.body) == (200, {"name": "tea"})
 
 
 def unlucky(body: dict[str, Any]) -> None:
