@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import httpx
 import pytest
+from flask import Flask
 
 from funcatron import Funcatron
 from funcatron.invocation import Invocation, Result
@@ -242,3 +244,19 @@ async def test_credentials_stay_out_of_records() -> None:
         assert answer.json()["cookies"] == {}
         records, _ = served.store.list(ExecutionQuery())
     assert "hidden-value" not in json.dumps([record.to_json("") for record in records], default=str)
+
+
+async def test_a_view_that_takes_too_long_is_not_waited_for() -> None:
+    app, released = Flask("slow"), threading.Event()
+
+    @app.get("/slow")
+    def slow() -> str:
+        released.wait(30)
+        return "late"
+
+    action = {"target": "$.paths['/slow'].get", "update": {"x-funcatron": {"timeout": 0.05}}}
+    overlay = {"overlay": "1.0.0", "info": {"title": "o", "version": "1"}, "actions": [action]}
+    async with asking(adapted(app, overlays=[overlay])) as ours:
+        answer = await ours.get("/slow")
+        released.set()
+    assert (answer.status_code, answer.json()["title"]) == (504, "Timeout")
