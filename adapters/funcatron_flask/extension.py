@@ -6,12 +6,13 @@ documents go to a Funcatron on an event loop of its own, all others to the appli
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from a2wsgi import ASGIMiddleware
@@ -78,7 +79,7 @@ class _Front:
     def __init__(self, funcatron: Funcatron, views: Mounted) -> None:
         self._funcatron = funcatron
         self._views = views
-        self._served: dict[int, Any] = {}
+        self._loops: dict[int, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()
         documents = funcatron.documents
         self._pages = {path for document in documents for path, _ in document_routes(document)}
@@ -88,8 +89,7 @@ class _Front:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
         if self._is_ours(environ["REQUEST_METHOD"], path):
-            answer: Iterable[bytes] = self._door(environ, start_response)
-            return answer
+            return _Answer(self._funcatron, self._loop, environ, start_response)
         return self._views(environ, start_response)
 
     def _is_ours(self, method: str, path: str) -> bool:
@@ -108,13 +108,45 @@ class _Front:
         return allowed_methods(self._funcatron.registry.functions)
 
     @property
-    def _door(self) -> Any:
-        """The Funcatron as WSGI, on a loop of this process: servers fork after they have imported the application."""
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop of this process, in a thread: servers fork after they have imported the application."""
         with self._lock:
-            if (served := self._served.get(os.getpid())) is None:
-                app: Any = self._funcatron  # its types and starlette's are two names for the same
-                self._served = {os.getpid(): (served := ASGIMiddleware(app))}
-            return served
+            if (loop := self._loops.get(os.getpid())) is None:
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=loop.run_forever, name="funcatron", daemon=True).start()
+                self._loops = {os.getpid(): loop}
+            return loop
+
+
+class _Gone(OSError):
+    """The client is gone: what is sent to it ends here (ASGI 3.0, ``send`` of a closed connection)."""
+
+
+class _Answer(Iterator[bytes]):
+    """One answer of a Funcatron, as WSGI; given up, it ends the stream that it is made of."""
+
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, environ: Any, start_response: StartResponse) -> None:
+        self._app = app
+        self._gone = False
+        self._chunks: Iterator[bytes] = iter(ASGIMiddleware(self._serve, loop=loop)(environ, start_response))
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if self._gone:
+                raise _Gone
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Let the rest go (PEP 3333): what is being sent already is waited for."""
+        self._gone = True
+        with suppress(_Gone):
+            for _ in self._chunks:
+                pass
 
 
 def _in_context(app: Flask, funcatron: Funcatron, given: Handlers | None) -> Callable[[str], Handler | None]:

@@ -114,3 +114,21 @@ def test_a_function_that_would_hide_a_view_is_refused() -> None:
 def test_mistakes_of_a_document_are_said_at_once() -> None:
     with pytest.raises(SpecError, match="is required"):
         FuncatronFlask(Flask("outer"), {"openapi": "3.0.3", "info": {"title": "t"}, "paths": {}})
+
+
+def test_a_stream_that_is_given_up_ends() -> None:
+    ended = threading.Event()
+
+    def endless(n: int) -> Iterator[str]:
+        try:
+            while True:
+                yield "more\n"
+        finally:
+            ended.set()
+
+    reply = {"200": {"description": "lines", "content": {"text/plain": {}}}}
+    app, _ = site(endless, document(responses=reply))
+    answer = app.test_client().get("/sums/2")
+    assert next(iter(answer.response))
+    answer.close()
+    assert ended.wait(30)
