@@ -50,10 +50,10 @@ def test_what_is_planned_is_answered_as_without_plans(seed: int) -> None:
 
 
 def test_documents_that_hypothesis_draws() -> None:
-    compare_some(0, drawn_apis(0))
+    compare_some(0, drawn_apis(0), planned=1 / 10)  # eight documents, others with each release of hypothesis
 
 
-def compare_some(seed: int, apis: Iterator[Api]) -> None:
+def compare_some(seed: int, apis: Iterator[Api], planned: float = 1 / 4) -> None:
     into = Compared()
 
     async def several() -> None:
@@ -63,7 +63,7 @@ def compare_some(seed: int, apis: Iterator[Api]) -> None:
     asyncio.run(several())
     assert into.pairs.keys() == PAIRS.keys()
     assert into.requests > DOCUMENTS * REQUESTS * 0.95
-    assert into.planned > into.requests // 4
+    assert into.planned > into.requests * planned
     assert into.accepted > into.requests // 8
     assert into.statuses.keys() >= {200, 400, 401, 404}
 

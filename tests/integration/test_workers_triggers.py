@@ -83,7 +83,9 @@ def test_a_message_with_an_id_is_one_event_however_often_it_comes(
     heard(served, until, 3)
     producer.publish({"n": "last"}, exchange="", routing_key="inbox", message_id="last")
     until(lambda: any(trace["data"]["n"] == "last" for trace in served.traces()))
-    assert sorted(str(trace["data"]["n"]) for trace in served.traces()) == ["0", "equal", "equal", "last"]
+    first, *others = sorted(str(trace["data"]["n"]) for trace in served.traces())
+    assert others == ["equal", "equal", "last"]
+    assert first in ("0", "1", "2"), "which of them comes first nobody promises"
 
 
 def test_what_is_no_event_is_dead_with_its_reason_and_stops_nothing(
