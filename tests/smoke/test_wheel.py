@@ -41,7 +41,7 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.startswith("funcatron")} == set()
-    assert tops >= {"funcatron", "funcatron_celery", "funcatron_openapi", "funcatron_openstack"}
+    assert tops >= {"funcatron", "funcatron_celery", "funcatron_flask", "funcatron_openapi", "funcatron_openstack"}
     assert set(DATA) <= set(names)
     assert [name for name in names if "__pycache__" in name or ("/tests/" in name and "skeleton" not in name)] == []
 
@@ -64,6 +64,7 @@ def test_every_plugin_loads(wheel: Path) -> None:
     points = distribution("funcatron").entry_points
     assert {point.group for point in points} == {
         "console_scripts",
+        "funcatron.applications",
         "funcatron.bundles",
         "funcatron.connections",
         "funcatron.dispatchers",
@@ -78,6 +79,9 @@ def test_every_plugin_loads(wheel: Path) -> None:
     for point in points:
         if point.name in ("postgres", "postgresql"):
             with pytest.raises(SettingsError, match=r"pip install 'funcatron\[postgres\]'"):
+                point.load()
+        elif point.group == "funcatron.applications":
+            with pytest.raises(ModuleNotFoundError, match="flask"):
                 point.load()
         elif point.group in WITH_OPENSTACK:
             with pytest.raises(ModuleNotFoundError, match=r"keystoneauth1|openstack"):
