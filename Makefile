@@ -34,8 +34,9 @@ gallery: $(VENV)/.gallery  ## a small OpenStack of your own, and the example gal
 test: $(VENV)/.test  ## everything that must pass: lint, types, import floors, tests with coverage
 	@$(MAKE) --no-print-directory --keep-going lint types imports tests
 
+# Real brokers, killed processes and two busy cores: what fails is tried once more, and the summary names it (RERUN).
 tests: $(VENV)/.test
-	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest $(TESTS) --ignore=tests/smoke --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --reruns 1 -rfER $(PYTEST)
 
 lint: $(VENV)/.test  ## ruff: rules and format
 	$(BIN)/ruff check $(SOURCES)

@@ -131,7 +131,7 @@ def test_a_second_signal_does_not_wait(run: Callable[..., Running]) -> None:
     while running.process.poll() is None and time.monotonic() < end:  # two that come at once may be one
         running.process.send_signal(signal.SIGINT)
         time.sleep(0.1)
-    assert running.process.poll() == 0
+    assert running.process.poll() in (0, -signal.SIGINT)  # the last one may come when Python is on its way out
     assert gone(running.pids())
 
 

@@ -58,6 +58,7 @@ def test_a_full_disk_refuses_and_recovers(on_a_small_disk: Site, until: Until) -
     site = on_a_small_disk
     site.start("run")
     ids = [accepted(site, n) for n in range(5)]
+    assert {site.ended(each).state for each in ids} == {"succeeded"}  # so the worker is up before the disk is full
     ballast = fill(site.folder / "data")
     for n in range(5, 2000):  # the log of the file may have room for some
         answer = post(site, n)
