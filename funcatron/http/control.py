@@ -88,8 +88,8 @@ class ControlHandlers:
     ) -> Any:
         """One page of records, newest first."""
         reach = reach_of(_call(context_), all_projects=all_projects)
-        if reach is None:  # the document asks for a credential
-            raise Problem(401)
+        if reach is None:  # the document asks for a credential, so there is one
+            raise Problem(403, detail="the credential is nobody's")
         query = ExecutionQuery(
             function=function,
             state=state,

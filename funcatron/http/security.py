@@ -85,13 +85,24 @@ def credential_names(operation: Operation, location: str) -> frozenset[str]:
 
 
 def challenges(operation: Operation) -> str | None:
-    """Return the WWW-Authenticate of a 401 (RFC 9110 section 11.6.1), None where only API keys are asked for."""
-    realm = str(operation.document.title).encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
-    found = dict.fromkeys(name for scheme in _schemes(operation) if (name := _challenge(scheme)))
-    return ", ".join(f'{name} realm="{realm}"' for name in found) or None
+    """Return the WWW-Authenticate of a 401 (RFC 9110 section 11.6.1), None where nothing is asked for.
+
+    What has no scheme in HTTP (an API key, a client's certificate) is named by a word of ours, and only where nothing
+    that has one would do.
+    """
+    realm = _quoted(operation.document.title)
+    schemes = _schemes(operation)
+    registered = [f"{name} realm={realm}" for scheme in schemes if (name := _registered(scheme))]
+    return ", ".join(dict.fromkeys(registered or [_described(scheme, realm) for scheme in schemes])) or None
 
 
-def _challenge(scheme: Mapping[str, Any]) -> str | None:
+def _quoted(text: object) -> str:
+    """Return a text as a quoted-string (RFC 9110 section 5.6.4) without escapes, which few readers know."""
+    plain = "".join(one if " " <= one <= "~" else "?" for one in str(text))
+    return '"' + plain.replace("\\", "").replace('"', "'") + '"'
+
+
+def _registered(scheme: Mapping[str, Any]) -> str | None:
     match scheme.get("type"):
         case "basic":
             return "Basic"
@@ -100,3 +111,9 @@ def _challenge(scheme: Mapping[str, Any]) -> str | None:
         case "oauth2" | "openIdConnect":
             return "Bearer"
     return "Bearer" if str(scheme.get("x-authentication-scheme", "")).lower() == "bearer" else None
+
+
+def _described(scheme: Mapping[str, Any], realm: str) -> str:
+    if scheme.get("type") != "apiKey":
+        return f"{scheme.get('type')} realm={realm}"
+    return f"ApiKey realm={realm}, in={_quoted(scheme.get('in'))}, name={_quoted(scheme.get('name'))}"

@@ -1,7 +1,8 @@
 """How those who post sign what they post: made for callbacks, checked for webhooks, always of the raw body.
 
 Source: Standard Webhooks 1.0.0 (symmetric signatures, ``v1``); GitHub, "Validating webhook deliveries"
-(``X-Hub-Signature-256``). Signatures are compared in constant time.
+(``X-Hub-Signature-256``). Signatures are compared in constant time. A refusal names the scheme and its headers in a
+challenge (RFC 9110 section 11.6.1): HTTP has no registered name for either, so the names are ours.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ __all__ = ["SCHEMES", "GitHub", "Scheme", "Standard", "Unsigned", "key_of", "sig
 TOLERANCE = 300
 """Seconds that the time of a signature may differ from ours, either way; what Standard Webhooks' own libraries take."""
 MOST_DIGITS = 12
+STANDARD = 'StandardWebhooks headers="webhook-id webhook-timestamp webhook-signature"'
+HUB = 'HubSignature headers="X-Hub-Signature-256"'
 
 
 class Scheme(Protocol):
@@ -59,19 +62,19 @@ class Standard:
         """See Scheme."""
         for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
             if not headers.get(name):
-                raise _refused(f"the header {name} is required (Standard Webhooks)")
+                raise _refused(STANDARD, f"the header {name} is required (Standard Webhooks)")
         written = headers["webhook-timestamp"]
         if not (written.isascii() and written.isdigit() and len(written) <= MOST_DIGITS):
-            raise _refused("webhook-timestamp is not a time in whole seconds since 1970")
+            raise _refused(STANDARD, "webhook-timestamp is not a time in whole seconds since 1970")
         if abs(now - int(written)) > TOLERANCE:
-            raise _refused(f"webhook-timestamp is more than {TOLERANCE} seconds from this server's time")
+            raise _refused(STANDARD, f"webhook-timestamp is more than {TOLERANCE} seconds from this server's time")
 
     def verify(self, headers: Mapping[str, str], content: bytes) -> None:
         """See Scheme. Several signatures may be given, one for each secret of a sender that changes them."""
         signed = headers["webhook-id"], headers["webhook-timestamp"], content
         expected = [_signature(secret, *signed) for secret in self.secrets]
         if not _any_same(expected, headers["webhook-signature"].split()):
-            raise _refused("no signature in webhook-signature is right for this body")
+            raise _refused(STANDARD, "no signature in webhook-signature is right for this body")
 
     def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
         """See Scheme."""
@@ -96,13 +99,13 @@ class GitHub:
     def examine(self, headers: Mapping[str, str], now: float) -> None:
         """See Scheme."""
         if not headers.get("x-hub-signature-256"):
-            raise _refused("the header X-Hub-Signature-256 is required")
+            raise _refused(HUB, "the header X-Hub-Signature-256 is required")
 
     def verify(self, headers: Mapping[str, str], content: bytes) -> None:
         """See Scheme."""
         expected = [_hub_signature(secret, content) for secret in self.secrets]
         if not _any_same(expected, [headers["x-hub-signature-256"]]):
-            raise _refused("X-Hub-Signature-256 is not right for this body")
+            raise _refused(HUB, "X-Hub-Signature-256 is not right for this body")
 
     def signed(self, delivery: str, content: bytes, now: float) -> dict[str, str]:
         """See Scheme."""
@@ -175,5 +178,5 @@ def _any_same(expected: Iterable[str], given: Sequence[str]) -> bool:
     return any([hmac.compare_digest(one.encode(), text) for one in expected for text in texts])  # noqa: C419 - all
 
 
-def _refused(detail: str) -> Problem:
-    return Problem(401, detail=detail)
+def _refused(challenge: str, detail: str) -> Problem:
+    return Problem(401, detail=detail, headers={"WWW-Authenticate": challenge})

@@ -126,11 +126,11 @@ def _content(answer: httpx.Response) -> Any:
     [
         ("/v3/basic", 'Basic realm="written for connexion"'),
         ("/v3/bearer", 'Bearer realm="written for connexion"'),
-        ("/v3/key", None),
+        ("/v3/key", 'ApiKey realm="written for connexion", in="header", name="X-Key"'),
         ("/v2/me", 'Basic realm="written for connexion"'),
     ],
 )
-async def test_a_401_says_what_to_send(apps: tuple[Any, Any], path: str, challenge: str | None) -> None:
+async def test_a_401_says_what_to_send(apps: tuple[Any, Any], path: str, challenge: str) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(apps[1]), base_url="http://test") as client:
         answer = await client.get(path)
     assert (answer.status_code, answer.headers.get("www-authenticate")) == (401, challenge)

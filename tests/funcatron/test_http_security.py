@@ -49,6 +49,9 @@ SCHEMES = {
     "again": {"$ref": "#/components/securitySchemes/key"},
 }
 
+HEADER_KEY = 'ApiKey realm="My \'API\'", in="header", name="X-Api-Key"'
+QUERY_KEY = 'ApiKey realm="My \'API\'", in="query", name="key"'
+
 
 @pytest.mark.parametrize(
     ("security", "challenge", "headers"),
@@ -56,8 +59,9 @@ SCHEMES = {
         ([], None, set()),
         ([{"basic": []}], "Basic realm=\"My 'API'\"", set()),
         ([{"basic": []}, {"bearer": []}, {"oauth": []}], "Basic realm=\"My 'API'\", Bearer realm=\"My 'API'\"", set()),
-        ([{"key": []}], None, {"x-api-key"}),
-        ([{"again": [], "query": []}, {}], None, {"x-api-key"}),
+        ([{"key": []}], HEADER_KEY, {"x-api-key"}),
+        ([{"again": [], "query": []}, {}], f"{HEADER_KEY}, {QUERY_KEY}", {"x-api-key"}),
+        ([{"key": []}, {"basic": []}], "Basic realm=\"My 'API'\"", {"x-api-key"}),
     ],
 )
 def test_schemes_tell_challenges_and_headers_with_credentials(

@@ -216,6 +216,7 @@ async def test_a_wrong_signature_is_refused(app: Funcatron, changed: dict[str, s
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
     assert answer.json()["status"] == 401
     assert "X-Hub-Signature-256" in answer.json()["detail"]
+    assert answer.headers["www-authenticate"] == 'HubSignature headers="X-Hub-Signature-256"'
     assert not records(app)
 
 
@@ -254,6 +255,9 @@ async def test_standard_webhooks(app: Funcatron, seen: Seen) -> None:
         for refused in (old, early, foreign, moved, renamed, {"Content-Type": JSON}):
             answer = await http.post("/hooks/partner", content=body, headers=refused)
             assert (answer.status_code, answer.json()["title"]) == (401, "Unauthorized")
+            assert answer.headers["www-authenticate"] == (
+                'StandardWebhooks headers="webhook-id webhook-timestamp webhook-signature"'
+            )
     [(name, call)] = seen
     assert (name, call["body"], call["event"].id) == ("paid", {"name": "Zoë"}, "msg_1")
     assert "webhook-signature" not in call["headers"]
