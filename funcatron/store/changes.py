@@ -124,9 +124,12 @@ def fail(now: float, problem: dict[str, Any], failure: Failure) -> Change:
 
 def applied(change: Change, execution: Execution) -> Execution:
     """Return the record as ``change`` leaves it."""
-    sets = {name: value for name, value in change.sets.items() if name in _FIELDS}
-    grown = {name: getattr(execution, name) + 1 for name in change.counts if name in _FIELDS}
-    return msgspec.structs.replace(execution, **sets, **grown)
+    sets = change.sets
+    if not sets.keys() <= _FIELDS:
+        sets = {name: value for name, value in sets.items() if name in _FIELDS}
+    if change.counts:
+        sets = {**sets, **{name: getattr(execution, name) + 1 for name in change.counts if name in _FIELDS}}
+    return msgspec.structs.replace(execution, **sets)
 
 
 def failed_attempt(change: Change, after: Execution) -> Attempt | None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +23,7 @@ from funcatron.ports import ExecutionQuery, Reservation
 from funcatron.store import gates
 from funcatron.store.changes import Change
 
-__all__ = ["COLUMNS", "after", "from_row", "insert", "page", "to_row", "update"]
+__all__ = ["COLUMNS", "after", "from_row", "insert", "left", "page", "to_row", "update"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -127,14 +128,17 @@ ATTEMPTS: Final = (
     "select attempt, started_at, ended_at, worker, failure, problem from attempt where execution = :id order by id"
 )
 
-_CONDITIONS: Final = {
-    "attempt": "attempt = ?",
-    "unexpired": "(state <> 'queued' or expires_at is null or expires_at > ?)",
-    "in_turn": gates.IN_TURN,
-    "limit": "(select count(*) from execution as other where other.function = execution.function"
+_CONDITIONS: Final = (
+    gates.IN_TURN,
+    "attempt = ?",
+    "(state <> 'queued' or expires_at is null or expires_at > ?)",
+    "(select count(*) from execution as other where other.function = execution.function"
     " and other.state = 'running') < ?",
-}
-"""What a Change may ask of a record, and its one parameter, if it takes any."""
+)
+"""What a Change may ask of a record: ``in_turn``, ``attempt``, ``unexpired``, ``limit``; each but the first has a
+parameter."""
+
+_is_given: Final = functools.partial(operator.is_not, None)
 
 
 _IN_STATE: Final = {state: f"state = '{state}'" for state in STATES}
@@ -187,28 +191,34 @@ def update(change: Change, execution_id: str, *, returning: bool = True) -> tupl
     ``returning``, it gives a row for ``after``.
     """
     sets = change.sets
-    values = [_text(value) if name in _JSON else value for name, value in sets.items() if value is not None]
-    values.append(execution_id)
-    conditions = ["in_turn"] if change.in_turn else []
-    for name, value in (("attempt", change.attempt), ("unexpired", change.unexpired), ("limit", change.limit)):
-        if value is not None:
-            conditions.append(name)
-            values.append(value)
-    given = tuple([(name, value is None) for name, value in sets.items()])
-    return _update(change.before, given, change.counts, tuple(conditions), returning), values
+    limits = change.attempt, change.unexpired, change.limit
+    values = [*filter(_is_given, sets.values()), execution_id, *filter(_is_given, limits)]
+    conditions = (change.in_turn, *map(_is_given, limits))
+    text, encoded = _update(
+        change.before, tuple(sets), tuple(map(_is_given, sets.values())), change.counts, conditions, returning
+    )
+    for place in encoded:
+        values[place] = _text(values[place])
+    return text, values
+
+
+def left(change: Change) -> str:
+    """Return the select, by id, of a row for ``after``."""
+    return _left(tuple(change.sets)).select
 
 
 def after(change: Change, row: Sequence[Any]) -> Execution:
     """Return the record as ``change`` left it; ``row`` is what its statement gave: all that was not known before."""
-    names, decoded, known = _left(tuple(change.sets))
-    values = dict(zip(names, row, strict=True))
-    for name, decode in decoded:
+    sets = change.sets
+    left = _left(tuple(sets))
+    values = dict(zip(left.names, row, strict=True))
+    for name, decode in left.decoded:
         value = values[name]
         if value is not None:
             values[name] = decode(value)
-    sets = change.sets
-    for name in known:
-        values[name] = sets[name]
+    values.update(sets)
+    for name in left.strangers:
+        del values[name]
     return Execution(**values)
 
 
@@ -287,25 +297,41 @@ def _insert(given: tuple[bool, ...]) -> str:
 @functools.lru_cache(maxsize=64)
 def _update(
     states: tuple[str, ...],
-    given: tuple[tuple[str, bool], ...],
+    names: tuple[str, ...],
+    given: tuple[bool, ...],
     counts: tuple[str, ...],
-    conditions: tuple[str, ...],
+    conditions: tuple[bool, ...],
     returning: bool,
-) -> str:
-    sets = [f"{name} = {'null' if is_null else '?'}" for name, is_null in given]
+) -> tuple[str, tuple[int, ...]]:
+    """Return a statement, and the places of those of its parameters that are JSON; ``given``: which are not null."""
+    sets = [f"{name} = {'?' if there else 'null'}" for name, there in zip(names, given, strict=True)]
     sets += [f"{name} = {name} + 1" for name in counts]
     found = ", ".join(f"'{state}'" for state in states)
-    also = "".join(f" and {_CONDITIONS[name]}" for name in conditions)
+    also = "".join(f" and {text}" for text, wanted in zip(_CONDITIONS, conditions, strict=True) if wanted)
     text = f"update execution set {', '.join(sets)} where id = ? and state in ({found}){also}"
-    left, _, _ = _left(tuple(name for name, _ in given))
-    return f"{text} returning {', '.join(left)}" if returning else text
+    parameters = [name for name, there in zip(names, given, strict=True) if there]
+    encoded = tuple(place for place, name in enumerate(parameters) if name in _JSON)
+    return f"{text} returning {', '.join(_left(names).names)}" if returning else text, encoded
 
 
-_Decoders: TypeAlias = tuple[tuple[str, Callable[[str], Any]], ...]
+class _Left(NamedTuple):
+    """The fields that a change leaves as they are: ``select`` reads them, by id; ``decoded`` are those in JSON.
+
+    ``strangers`` are no fields of an Execution, but among what the change sets.
+    """
+
+    names: tuple[str, ...]
+    select: str
+    decoded: tuple[tuple[str, Callable[[str], Any]], ...]
+    strangers: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=64)
-def _left(sets: tuple[str, ...]) -> tuple[tuple[str, ...], _Decoders, tuple[str, ...]]:
-    """Return the fields that a change of these columns leaves, which of them are decoded, and the fields it sets."""
-    left = tuple(name for name in _FIELDS if name not in sets)
-    return left, tuple((name, _JSON[name]) for name in left if name in _JSON), tuple(set(sets).intersection(_FIELDS))
+def _left(sets: tuple[str, ...]) -> _Left:
+    names = tuple(name for name in _FIELDS if name not in sets)
+    return _Left(
+        names,
+        f"select {', '.join(names)} from execution where id = ?",
+        tuple((name, _JSON[name]) for name in names if name in _JSON),
+        tuple(name for name in sets if name not in _FIELDS),
+    )

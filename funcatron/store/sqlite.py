@@ -341,9 +341,11 @@ def _insert(connection: sqlite3.Connection, inserts: Sequence[tuple[str, tuple[A
 
 
 def _change(connection: sqlite3.Connection, change: Change, execution_id: str) -> Execution | None:
-    row = connection.execute(*sql.update(change, execution_id)).fetchone()
-    changed = None if row is None else sql.after(change, row)
-    if changed is not None and (attempt := changes.failed_attempt(change, changed)) is not None:
+    if connection.execute(*sql.update(change, execution_id, returning=False)).rowcount == 0:
+        return None
+    row = connection.execute(sql.left(change), (execution_id,)).fetchone()  # cheaper than what an update returns
+    changed = sql.after(change, row)
+    if (attempt := changes.failed_attempt(change, changed)) is not None:
         connection.execute(sql.ATTEMPT, sql.attempt_row(execution_id, attempt))
     return changed
 
