@@ -65,6 +65,7 @@ def connect(path: Path) -> sqlite3.Connection:
             raise SettingsError(f"{path}: SQLite's write-ahead log does not work on this file system")
         connection.execute("pragma synchronous=full")
         connection.execute(f"pragma wal_autocheckpoint={CHECKPOINT_PAGES}")
+        connection.execute("pragma secure_delete=fast")  # where it is on: pages that are free are not written for that
     except BaseException:
         connection.close()
         raise

@@ -103,6 +103,14 @@ create index execution_state on execution (state, created_at) where state = 'que
 # The lease of the process that makes the call: when it ends without an answer, the key is free.
 _OWNERS_OF_KEYS = "alter table idempotency add column owner text"
 
+# The states in the opposite order: those that run stand beside the oldest of those that are queued, so a start and the
+# end before it write one page.
+_RUNNING_BESIDE_QUEUED = """
+drop index execution_state;
+create index execution_state on execution (state desc, created_at) where state = 'queued' or state = 'running'
+    or state = 'retrying' or state = 'failed' or state = 'cancelled' or state = 'expired';
+"""
+
 MIGRATIONS: Final = (
     _RECORDS + _QUEUES,
     _KEYS_AND_ATTEMPTS,
@@ -110,5 +118,6 @@ MIGRATIONS: Final = (
     _PROJECTS,
     _STATES_BUT_SUCCEEDED,
     _OWNERS_OF_KEYS,
+    _RUNNING_BESIDE_QUEUED,
 )
 VERSION: Final = len(MIGRATIONS)
