@@ -20,8 +20,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Literal, TypeAlias
 
 from funcatron.errors import Unavailable
@@ -101,9 +103,11 @@ class Database:
                 raise
             raise unavailable(error, self.path) from error
 
-    @contextlib.contextmanager
-    def write(self, *, on_disk: OnDisk = "now") -> Iterator[sqlite3.Connection]:
+    def write(self, *, on_disk: OnDisk = "now") -> AbstractContextManager[sqlite3.Connection]:
         """Give a connection inside a transaction: committed at the end, rolled back on any exception."""
+        return _Transaction(self._transaction(on_disk))
+
+    def _transaction(self, on_disk: OnDisk) -> Generator[sqlite3.Connection, None, None]:
         with self._writing:
             connection = None
             try:
@@ -249,6 +253,32 @@ class Database:
         if hasattr(self, "_syncer"):
             self._syncer.stop()
             self._disconnect()
+
+
+class _Transaction(AbstractContextManager[sqlite3.Connection]):
+    """As ``contextlib.contextmanager``, at a third of its price, as every execution begins with one.
+
+    Whatever interrupts it, between any two lines: with the last reference to it the generator ends what it began.
+    """
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, steps: Generator[sqlite3.Connection, None, None]) -> None:
+        self._steps = steps
+
+    def __enter__(self) -> sqlite3.Connection:
+        return next(self._steps)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if error is None:
+            next(self._steps, None)
+            return
+        try:
+            self._steps.throw(error)
+        except BaseException as raised:
+            if raised is not error:
+                raise
+            error.__traceback__ = traceback
 
 
 def _do(work: Work, connection: sqlite3.Connection) -> None:

@@ -91,12 +91,14 @@ def begin(connection: sqlite3.Connection) -> None:
     SQLite's own way to wait (pauses that grow to 0.1 s) is made for longer transactions than ours: under load it
     leaves the file idle most of the time.
     """
-    until, pause = time.monotonic() + BUSY_TIMEOUT, SHORTEST_PAUSE
+    until, pause = 0.0, SHORTEST_PAUSE
     while True:
         try:
             connection.execute("begin immediate")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            now = time.monotonic()
+            until = until or now + BUSY_TIMEOUT
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now > until:
                 raise
             time.sleep(random.uniform(0, pause))  # noqa: S311 - so that those who wait do not march in step
             pause = min(pause * 2, LONGEST_PAUSE)
