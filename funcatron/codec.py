@@ -28,6 +28,8 @@ __all__ = ["Upload", "decode_input", "decode_json", "encode_input", "encode_json
 DEEPEST = 100
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes of an uploaded file that are read into memory."""
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+"""What JSON has that holds nothing else."""
 
 decode_json = msgspec.json.Decoder().decode
 """Decode JSON bytes; integers of any size stay exact. Raises msgspec.DecodeError."""
@@ -291,9 +293,11 @@ def _readable(value: Any) -> str:
 
 def _restore(value: Any) -> Any:
     if isinstance(value, list):
-        return [_restore(item) for item in value]
+        return [item if type(item) in _LEAVES else _restore(item) for item in value]
     if not isinstance(value, dict):
         return value
+    if "$" not in "".join(value):  # as in most: no key has a meaning, none was changed
+        return {key: item if type(item) in _LEAVES else _restore(item) for key, item in value.items()}
     if "$bytes" in value:
         return base64.b64decode(value["$bytes"], validate=True)
     if "$file" in value:
