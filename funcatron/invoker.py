@@ -117,7 +117,12 @@ class Invoker:
 
     async def _straight(self, function: Function, invocation: Invocation) -> Result:
         """A sync handler where it is called: nothing waits, and its time limit is kept inside."""
-        return await self._in_thread(function, invocation, self._left(invocation))
+        limit = self._left(invocation)
+        if function.binder.services or invocation.streaming:
+            return await self._in_thread(function, invocation, limit)
+        return await self._calls.run(
+            functools.partial(self._call_blocking, function, invocation, NOTHING, straight=True), limit
+        )
 
     def _attempt(self, function: Function) -> Attempt:
         """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, is no
@@ -259,24 +264,12 @@ class Invoker:
         An async stream is read to its end here if there is no loop outside (``straight``). Past the deadline nobody
         waits for it any more: what its services did is rolled back.
         """
-        clock = self._clock
         try:
+            if not function.binder.services:
+                return self._replied(function, invocation, opened, straight)
             with ExitStack() as stack:
                 inner = self._services.enter_sync(function.binder.services, stack, opened)
-                returned = function.handler(**_arguments(function, invocation, {**opened, **inner}, clock))
-                if inspect.isawaitable(returned):
-                    getattr(returned, "close", bool)()
-                    raise InvalidReply("the handler returned an awaitable: declare it with async def")
-                result = function.replies.encode(returned)
-                if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
-                    read = (
-                        result.body.collect(invocation.deadline, clock)
-                        if result.body.blocking
-                        else asyncio.run(result.body.acollect())
-                    )
-                    result = msgspec.structs.replace(result, body=read)
-                if invocation.deadline is not None and clock.monotonic() >= invocation.deadline:
-                    raise TimeLimitExceeded
+                result = self._replied(function, invocation, {**opened, **inner}, straight)
                 if isinstance(result.body, Stream) and result.body.lasting:
                     result.body.then(inner=stack.pop_all())
                 return result
@@ -285,6 +278,29 @@ class Invoker:
         except SystemExit as error:
             raise Exit(error.code) from error
         raise _swallowed(function)
+
+    def _replied(
+        self, function: Function, invocation: Invocation, services: Mapping[str, Any], straight: bool
+    ) -> Result:
+        """A sync handler and its reply, its services being open."""
+        clock, arguments = self._clock, invocation.arguments
+        if len(arguments) != function.binder.as_given:
+            arguments = _arguments(function, invocation, services, clock)
+        returned = function.handler(**arguments)
+        if type(returned) is not dict and inspect.isawaitable(returned):
+            getattr(returned, "close", bool)()
+            raise InvalidReply("the handler returned an awaitable: declare it with async def")
+        result = function.replies.encode(returned)
+        if isinstance(result.body, Stream) and not invocation.streaming and (result.body.blocking or straight):
+            read = (
+                result.body.collect(invocation.deadline, clock)
+                if result.body.blocking
+                else asyncio.run(result.body.acollect())
+            )
+            result = msgspec.structs.replace(result, body=read)
+        if invocation.deadline is not None and clock.monotonic() >= invocation.deadline:
+            raise TimeLimitExceeded
+        return result
 
 
 async def _through(middleware: Middleware, call_next: CallNext, function: Function, invocation: Invocation) -> Result:
