@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import sysconfig
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +13,20 @@ from typing import Any
 
 from funcatron.errors import FuncatronError, Mistake
 from funcatron.spec.document import Document
+from funcatron.spelling import did_you_mean
 
-__all__ = ["HandlerMissing", "defined_schemes", "import_handler", "make_importable", "security_mistakes"]
+__all__ = [
+    "HandlerMissing",
+    "defined_schemes",
+    "import_handler",
+    "make_importable",
+    "security_mistakes",
+    "why_not_imported",
+]
+
+
+NOT_THEIRS = ("<", str(Path(__file__).parent), sysconfig.get_path("stdlib"))
+"""How the file names of steps begin that are Python's, or ours: imports of frozen modules, the standard library."""
 
 
 class HandlerMissing(FuncatronError):
@@ -40,21 +54,40 @@ def import_handler(target: str, folder: Path | None = None) -> Any:
         except ModuleNotFoundError as error:
             if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
                 continue
-            raise FuncatronError(f"{target} cannot be imported: {module_name} needs {error.name!r}") from error
+            needed = f"{module_name} needs {error.name!r}{_raised_at(error)}"
+            raise FuncatronError(f"{target} cannot be imported: {needed}") from error
         except (Exception, SystemExit) as error:
-            raise FuncatronError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
+            raise FuncatronError(f"{target} cannot be imported: {why_not_imported(error)}") from error
         hidden = _hidden(found, folder)
         if hidden is not None:
             where = getattr(found, "__file__", None) or "a part of Python"
             raise FuncatronError(f"{target} cannot be imported: {hidden} is hidden by {where}; rename one of them")
         for depth, part in enumerate(parts[split:], split):
             if not hasattr(found, part):
-                raise HandlerMissing(f"{target} cannot be imported: {'.'.join(parts[:depth])} has no {part!r}")
+                missing = f"{'.'.join(parts[:depth])} has no {part!r}{did_you_mean(part, dir(found))}"
+                raise HandlerMissing(f"{target} cannot be imported: {missing}")
             found = getattr(found, part)
         return found
     if len(parts) == 1:
         raise HandlerMissing(f"{target!r} names no module: write package.module.function, or give handlers")
     raise HandlerMissing(f"{target} cannot be imported: there is no module {parts[0]!r} on the path")
+
+
+def why_not_imported(error: BaseException) -> str:
+    """Return what a module raised while it was imported, and where, for people."""
+    where = "" if isinstance(error, SyntaxError) else _raised_at(error)  # Python says it of a SyntaxError
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _raised_at(error: BaseException) -> str:
+    """Return file and line of the last step that is not a library's: there people look first."""
+    own = [step for step in traceback.extract_tb(error.__traceback__) if not step.filename.startswith(NOT_THEIRS)]
+    own = [step for step in own if "site-packages" not in step.filename]
+    if not own:
+        return ""
+    file = Path(own[-1].filename)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return f" ({shown}, line {own[-1].lineno})"
 
 
 def _hidden(imported: ModuleType, folder: Path | None) -> Path | None:

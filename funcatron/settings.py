@@ -7,6 +7,7 @@ the variables by which every OpenStack client knows its cloud (``OS_CLOUD`` and 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
@@ -18,11 +19,17 @@ import msgspec
 from msgspec import Meta
 
 from funcatron.errors import SettingsError
+from funcatron.spelling import did_you_mean, nearest
 
 __all__ = ["Limits", "Settings", "load_settings", "variable_of"]
 
+logger = logging.getLogger("funcatron.settings")
+
 PREFIX = "FUNCATRON_"
 ENVIRONMENT = "the environment"
+MISSPELT = 0.75
+"""How much a variable must be like a setting's to be taken for a mistake: 1 is the same."""
+MAY_BE_A_SECRET = ("key", "password", "secret", "token")
 SECRETS = frozenset({"control_token", "callback_secret", "secrets"})
 CLIENT_VARIABLES = {
     "cloud": "OS_CLOUD",
@@ -174,6 +181,7 @@ def load_settings(
 
 def _sources(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> list[tuple[str, dict[str, Any]]]:
     fields = {f.name for f in msgspec.structs.fields(Settings)}
+    _warn_of_misspelt(environ, fields)
     pyproject = _table(folder / "pyproject.toml", "tool", "funcatron")
     own = _table(folder / "funcatron.toml")
     variables = {
@@ -190,6 +198,17 @@ def _sources(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path)
         (ENVIRONMENT, variables),
         ("the command line", options),
     ]
+
+
+def _warn_of_misspelt(environ: Mapping[str, str], fields: set[str]) -> None:
+    """Tell of variables that are hardly meant for anybody else. They are no errors: some are a document's secrets."""
+    for key in environ:
+        name = key.removeprefix(PREFIX).lower()
+        if not key.startswith(PREFIX) or name in fields or any(word in name for word in MAY_BE_A_SECRET):
+            continue
+        meant = nearest(name, fields, MISSPELT)
+        if meant is not None:
+            logger.warning("%s: %s is no setting; did you mean %s?", ENVIRONMENT, key, variable_of(meant))
 
 
 def _table(file: Path, *path: str) -> dict[str, Any]:
@@ -209,8 +228,8 @@ def _table(file: Path, *path: str) -> dict[str, Any]:
 def _convert(source: str, name: str, value: Any) -> Any:
     by_name = {f.name: f.type for f in msgspec.structs.fields(Settings)}
     if name not in by_name:
-        known = ", ".join(sorted(by_name))
-        raise SettingsError(f"{source}: unknown setting {name!r}; known are {known}")
+        meant = did_you_mean(name, by_name) or f"; known are {', '.join(sorted(by_name))}"
+        raise SettingsError(f"{source}: unknown setting {name!r}{meant}")
     kind = by_name[name]
     if kind == tuple[str, ...] and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())

@@ -16,10 +16,14 @@ from funcatron import plugins
 from funcatron.app import Funcatron
 from funcatron.cli.options import given_settings, read_settings
 from funcatron.errors import FuncatronError
+from funcatron.importing import why_not_imported
 from funcatron.registry import Handlers
 from funcatron.settings import Settings
+from funcatron.spelling import did_you_mean
 
 __all__ = ["application", "names_an_application"]
+
+MISSING = object()
 
 
 def application(
@@ -61,11 +65,14 @@ def _imported(spec: str, settings: Settings) -> Funcatron:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found = getattr(import_module(module), name, None)
+        imported = import_module(module)
+        found = getattr(imported, name, MISSING)
     except FuncatronError:
         raise
     except Exception as error:  # a user's module may raise anything while it is imported
-        raise FuncatronError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
+        raise FuncatronError(f"{module} cannot be imported: {why_not_imported(error)}") from error
+    if found is MISSING:
+        raise FuncatronError(f"{spec} is no Funcatron: {module} has no {name!r}{did_you_mean(name, vars(imported))}")
     made = found if isinstance(found, Funcatron) else _adapted(found, settings)
     if made is None:
         known = ", ".join(plugins.names("funcatron.applications"))

@@ -14,7 +14,9 @@ import click
 from funcatron import plugins
 from funcatron.cli.console import log_to_stderr, print_json
 from funcatron.cli.options import json_option, overlay_option, settings_options
+from funcatron.errors import UnknownFunction
 from funcatron.event import CloudEvent
+from funcatron.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
@@ -89,7 +91,7 @@ def command(spec: str, function: str, given_input: Any, later: bool, event: Any,
 
     app = application([spec], given)
     log_to_stderr(app.settings.log_level)
-    app.registry.get(function)
+    _known(app, spec, function)
     if event is not None:
         if isinstance(event, str):
             return asyncio.run(_publish(app, function, *_live(app, function, event)))
@@ -97,6 +99,15 @@ def command(spec: str, function: str, given_input: Any, later: bool, event: Any,
     if later:
         return asyncio.run(_dispatch(app, function, given_input))
     return asyncio.run(_invoke(app, function, given_input, as_json))
+
+
+def _known(app: Funcatron, spec: str, function: str) -> None:
+    """Raise UnknownFunction where no function is called that, and say which was meant or where they are listed."""
+    try:
+        app.registry.get(function)
+    except UnknownFunction as error:
+        meant = did_you_mean(function, app.registry.functions) or f"; funcatron functions {spec} lists them"
+        raise UnknownFunction(f"{error}{meant}") from None
 
 
 async def _invoke(app: Funcatron, function: str, given_input: dict[str, Any], as_json: bool) -> int:

@@ -57,8 +57,7 @@ def rehearse(app: Funcatron) -> int:
         click.echo(f"{bound.function.name}: {bound.trigger.describe()}{_left_out(bound.trigger)}", err=True)
     for bound in shown:
         getattr(bound.trigger, "rehearse")(click.echo)  # noqa: B009 - not every trigger has it
-    if shown:
-        click.echo("Ctrl-C ends it.", err=True)
+    click.echo("Ctrl-C ends it." if shown else "There is nothing to show.", err=True)
     while shown and not told.wait(0.5):  # a signal handler cannot wake a wait without a timeout on every system
         pass
     for bound in shown:

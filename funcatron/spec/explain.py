@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,6 +16,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from funcatron.spec.json_schema import STAND_INS
 from funcatron.spec.shown import shown
 from funcatron.spec.wording import BOUNDED, demand, either, kinds_of
+from funcatron.spelling import did_you_mean
 
 __all__ = ["Finding", "Path", "findings"]
 
@@ -219,10 +219,8 @@ def _hint(name: str, schema: Any) -> str:
     patterns = [pattern for pattern in schema.get("patternProperties", {}) if pattern != "^x-"]
     lists = [found[1] for pattern in patterns if (found := re.fullmatch(r"\^\(([\w|]+)\)\$", pattern))]
     known = [*schema.get("properties", {}), *(word for words in lists for word in words.split("|"))]
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; names must match {' or '.join(patterns)}" if patterns and not lists else ""
+    names = f"; names must match {' or '.join(patterns)}" if patterns and not lists else ""
+    return did_you_mean(name, known) or names
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -112,7 +112,9 @@ def unread(uri: str, name: str) -> Source:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SpecError([Mistake(name, line, "", "not UTF-8")]) from None
     except (OSError, HTTPException, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        cause = getattr(error, "reason", None)  # urllib puts what the system said into an error of its own
+        cause = cause if isinstance(cause, OSError) else error
+        told = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
         raise SpecError([Mistake(name, None, "", f"cannot be read: {told}")]) from None
     return Source(uri, name, None, text)
 

@@ -208,7 +208,10 @@ def test_a_refusal_is_on_standard_error(run: Run, given: str, status: int) -> No
 
 
 def test_invoke_of_an_unknown_function(run: Run) -> None:
-    assert run("invoke", "openapi.yaml", "things.nothing") == (1, "", "Error: no function is called 'things.nothing'\n")
+    code, out, err = run("invoke", "openapi.yaml", "things.shwo")
+    assert (code, out, err) == (1, "", "Error: no function is called 'things.shwo'; did you mean 'things.show'?\n")
+    code, out, err = run("invoke", "openapi.yaml", "zzz")
+    assert err == "Error: no function is called 'zzz'; funcatron functions openapi.yaml lists them\n"
 
 
 def test_invoke_async_queues_an_execution(run: Run) -> None:
@@ -282,9 +285,10 @@ def test_an_application_takes_the_settings_of_the_command_line(run: Run, project
     ("spec", "message"),
     [
         ("made:nothing", "made:nothing is no Funcatron: made.nothing is NoneType"),
+        ("made:ap", "made:ap is no Funcatron: made has no 'ap'; did you mean 'app'?"),
         ("made:other", "made:other is no Funcatron"),
         ("unmade:app", "unmade cannot be imported: ModuleNotFoundError: No module named 'unmade'"),
-        ("broken:app", "broken cannot be imported: ZeroDivisionError: division by zero"),
+        ("broken:app", "broken cannot be imported: ZeroDivisionError: division by zero (broken.py, line 1)"),
     ],
 )
 def test_what_is_no_application(run: Run, spec: str, message: str) -> None:
@@ -360,4 +364,5 @@ def own_signals() -> Iterator[None]:
 def test_a_dry_run_names_what_comes_by_http(run: Run, project: Path) -> None:
     (project / "hooks.yaml").write_text(HOOKED)
     said = "webhook POST /hooks, signed as standard, where body.kind is counted: not shown, it comes by HTTP"
-    assert run("triggers", "--dry-run", "hooks.yaml") == (0, "", f"things.counted: {said} (funcatron serve)\n")
+    told = f"things.counted: {said} (funcatron serve)\nThere is nothing to show.\n"
+    assert run("triggers", "--dry-run", "hooks.yaml") == (0, "", told)

@@ -113,8 +113,9 @@ def test_what_is_not_given_is_imported(module: Path) -> None:
     [
         ("", "absent", "{name}.absent cannot be imported: {name} has no 'absent'"),
         ("class C:\n  pass", "C.m", "{name}.C.m cannot be imported: {name}.C has no 'm'"),
-        ("import no_such_module", "f", "{name}.f cannot be imported: {name} needs 'no_such_module'"),
-        ("1 / 0", "f", "{name}.f cannot be imported: ZeroDivisionError: division by zero"),
+        ("def greet(): pass", "gret", "{name}.gret cannot be imported: {name} has no 'gret'; did you mean 'greet'?"),
+        ("import no_such_module", "f", "{name}.f cannot be imported: {name} needs 'no_such_module' ({file}, line 1)"),
+        ("a = 1\n1 / 0", "f", "{name}.f cannot be imported: ZeroDivisionError: division by zero ({file}, line 2)"),
         ("def f(:", "f", "{name}.f cannot be imported: SyntaxError: "),
         ("import sys; sys.exit(3)", "f", "{name}.f cannot be imported: SystemExit: 3"),
         ("f = 5", "f", "{name}.f is a int, not a function"),
@@ -124,7 +125,7 @@ def test_what_does_not_import_says_why(module: Path, text: str, target: str, mes
     name = write(module, text)
     sys.path.insert(0, str(module))
     (found,) = said(document(operationId=f"{name}.{target}"))
-    assert found.startswith(message.format(name=name))
+    assert found.startswith(message.format(name=name, file=module / f"{name}.py"))
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,17 @@ def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
     assert load(tmp_path, {"FUNCATRON_SOMETHING_ELSE": "1", "PORT": "1", "funcatron_port": "1"}) == Settings()
 
 
+def test_a_misspelt_variable_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    others = {"FUNCATRON_SECRETS_OF_OTHERS": "1", "FUNCATRON_KEEPER_KEY": "1", "FUNCATRON_GITHUB": "1"}
+    assert load(tmp_path, {"FUNCATRON_PROT": "1", **others}) == Settings()
+    assert caplog.messages == ["the environment: FUNCATRON_PROT is no setting; did you mean FUNCATRON_PORT?"]
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("funcatron.toml", "prot = 1", r"funcatron\.toml: unknown setting 'prot'; known are broker, "),
+        ("funcatron.toml", "prot = 1", r"funcatron\.toml: unknown setting 'prot'; did you mean 'port'\\?"),
+        ("funcatron.toml", "zzz = 1", r"funcatron\.toml: unknown setting 'zzz'; known are broker, "),
         ("funcatron.toml", "port = 'many'", r"funcatron\.toml: port is 'many'"),
         ("funcatron.toml", "port = ", r"funcatron\.toml: Invalid value"),
         ("pyproject.toml", "[tool.funcatron]\nport = true", r"pyproject\.toml \[tool\.funcatron\]: port is True"),

@@ -117,7 +117,7 @@ def test_what_is_no_document(tmp_path: Path, content: bytes, told: str) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     assert refused(tmp_path / "none.yaml") == ["none.yaml: cannot be read: No such file or directory"]
     assert "cannot be read: Is a directory" in refused(tmp_path)[0]
-    assert "cannot be read" in refused("http://127.0.0.1:1/api.yaml")[0]
+    assert refused("http://127.0.0.1:1/api.yaml") == ["http://127.0.0.1:1/api.yaml: cannot be read: Connection refused"]
 
 
 def test_an_unquoted_version_number_is_named(tmp_path: Path) -> None:

@@ -128,6 +128,12 @@ def test_strict_durability_refuses_what_may_lose_messages(broker: str) -> None:
     check_broker(Settings(broker=broker))
 
 
+@pytest.mark.parametrize("broker", ["http://localhost", "rabbitmq://localhost"])
+def test_a_broker_that_nobody_knows_is_refused(broker: str) -> None:
+    with pytest.raises(SettingsError, match=r"there is no broker of that kind: use amqp:// \(RabbitMQ\)"):
+        check_broker(Settings(broker=broker))
+
+
 @pytest.mark.parametrize("broker", [None, "amqp://localhost", "amqps://localhost"])
 def test_strict_durability_takes_what_does_not(broker: str | None) -> None:
     check_broker(Settings(broker=broker, durability="strict"))

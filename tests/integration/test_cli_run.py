@@ -171,7 +171,8 @@ def test_a_port_that_is_taken(start: Start) -> None:
         command = [sys.executable, "-m", "funcatron.cli", "run", str(SHOP), "--port", port]
         done = subprocess.run(command, cwd=first.folder, capture_output=True, text=True, check=False, timeout=30)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        taken = f"cannot listen on 127.0.0.1:{port}: Address already in use; another port: --port, FUNCATRON_PORT"
+        assert done.stderr == f"Error: {taken}\n"
 
 
 def test_a_control_token(start: Start) -> None:

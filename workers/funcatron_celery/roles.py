@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import sys
@@ -152,7 +153,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
         except OSError as error:
             for bound in (listening, *sockets):
                 bound.close()
-            raise FuncatronError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+            other = "; another port: --port, FUNCATRON_PORT" if error.errno == errno.EADDRINUSE else ""
+            raise FuncatronError(f"cannot listen on {host}:{port}: {error.strerror}{other}") from error
         sockets.append(listening)
     return sockets
 
