@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from funcatron.errors import FuncatronError, Mistake
+from funcatron.extras import MissingExtra
 from funcatron.spec.document import Document
 from funcatron.spelling import did_you_mean
 
@@ -56,6 +57,8 @@ def import_handler(target: str, folder: Path | None = None) -> Any:
                 continue
             needed = f"{module_name} needs {error.name!r}{_raised_at(error)}"
             raise FuncatronError(f"{target} cannot be imported: {needed}") from error
+        except MissingExtra as error:
+            raise FuncatronError(f"{target} cannot be imported: {error}") from error
         except (Exception, SystemExit) as error:
             raise FuncatronError(f"{target} cannot be imported: {why_not_imported(error)}") from error
         hidden = _hidden(found, folder)

@@ -6,7 +6,10 @@ adds a document's functions to an application that stays the outer one.
 
 from __future__ import annotations
 
-from funcatron_flask.adaptation import from_flask
-from funcatron_flask.extension import FuncatronFlask
+from funcatron.extras import needs
+
+with needs("flask"):
+    from funcatron_flask.adaptation import from_flask
+    from funcatron_flask.extension import FuncatronFlask
 
 __all__ = ["FuncatronFlask", "from_flask"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import quote, unquote
 
-import requests
-from keystoneauth1 import exceptions as keystone
-from openstack import exceptions as sdk
-
 from funcatron.errors import FuncatronError, Unavailable
+from funcatron.extras import needs
 from funcatron.settings import Settings
 from funcatron_openstack.cloud import connect
 from funcatron_openstack.credentials import Cloud
+
+with needs("openstack"):
+    import requests
+    from keystoneauth1 import exceptions as keystone
+    from openstack import exceptions as sdk
 
 __all__ = ["download"]
 

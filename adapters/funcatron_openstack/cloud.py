@@ -11,12 +11,14 @@ import os
 import threading
 from functools import cache
 
-from openstack.connection import Connection
-
+from funcatron.extras import needs
 from funcatron.invocation import Invocation
 from funcatron.settings import Settings
 from funcatron_openstack.credentials import Cloud, public_region
 from funcatron_openstack.marking import ContextThreads, mark, marking_session
+
+with needs("openstack"):
+    from openstack.connection import Connection
 
 __all__ = ["connect", "connection_for"]
 

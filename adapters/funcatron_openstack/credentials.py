@@ -17,20 +17,23 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import requests
 import yaml
-from keystoneauth1 import exceptions as keystone
-from keystoneauth1 import loading
-from keystoneauth1.access import AccessInfo
-from keystoneauth1.identity import BaseIdentityPlugin
-from keystoneauth1.session import Session
-from openstack import exceptions as sdk
-from openstack.config import OpenStackConfig
-from openstack.config.cloud_region import CloudRegion
-from openstack.config.loader import CONFIG_FILES, SECURE_FILES
 
 from funcatron.errors import SettingsError
+from funcatron.extras import needs
 from funcatron.settings import Settings
+
+with needs("openstack"):
+    import requests
+    from keystoneauth1 import exceptions as keystone
+    from keystoneauth1 import loading
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.identity import BaseIdentityPlugin
+    from keystoneauth1.session import Session
+    from openstack import exceptions as sdk
+    from openstack.config import OpenStackConfig
+    from openstack.config.cloud_region import CloudRegion
+    from openstack.config.loader import CONFIG_FILES, SECURE_FILES
 
 __all__ = ["Cloud", "TokenOnly", "public_region"]
 

@@ -26,15 +26,18 @@ from funcatron.http.security import SETTINGS  # before connexion, which it impor
 
 # isort: split
 from connexion.exceptions import Forbidden, OAuthProblem
-from keystoneauth1 import exceptions as keystone
-from keystoneauth1.plugin import AUTH_INTERFACE
-from keystoneauth1.session import Session
 from starlette.exceptions import HTTPException
 
 from funcatron.errors import FuncatronError, Unavailable
+from funcatron.extras import needs
 from funcatron.settings import Settings, load_settings
 from funcatron_openstack.credentials import Cloud, public_region
 from funcatron_openstack.tokens import TokenBody, TokenValidator
+
+with needs("openstack"):
+    from keystoneauth1 import exceptions as keystone
+    from keystoneauth1.plugin import AUTH_INTERFACE
+    from keystoneauth1.session import Session
 
 __all__ = ["ask_keystone", "describe", "token_info"]
 

@@ -11,12 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
-import requests
-from keystoneauth1.session import TCPKeepAliveAdapter
-
+from funcatron.extras import needs
 from funcatron.invocation import Invocation
 from funcatron_openstack.events import GENERATION
 from funcatron_openstack.marks import Mark, headers_of
+
+with needs("openstack"):
+    import requests
+    from keystoneauth1.session import TCPKeepAliveAdapter
 
 __all__ = ["ContextThreads", "mark", "marking_session"]
 

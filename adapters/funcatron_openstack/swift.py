@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import msgspec
 from funcatron.errors import FuncatronError, Unavailable
 from funcatron.event import CloudEvent
 from funcatron.execution import new_id
+from funcatron.extras import missing
 from funcatron.ports import Channel, Publish
 from funcatron.settings import Settings
 from funcatron_openstack.bus import PREFIX, Subscription
@@ -71,8 +71,8 @@ class SwiftTrigger:
             mistakes.append(f"notifications is {url!r}; it must be a broker's URL such as amqp://user:password@host//")
         if "/" in str(settings.get("container", "")):
             mistakes.append(f"container is {settings['container']!r}; the names of containers have no slash")
-        if find_spec("openstack") is None:
-            mistakes.append("openstacksdk is not installed: pip install 'funcatron[openstack]'")
+        if (said := missing("openstack")) is not None:
+            mistakes.append(said)
         return mistakes
 
     def warnings(self) -> Sequence[str]:

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from keystoneauth1 import exceptions as keystone
-from keystoneauth1.access import AccessInfo
-from keystoneauth1.identity import BaseIdentityPlugin
-from openstack import exceptions as sdk
-from openstack.connection import Connection
-
 from funcatron.errors import FuncatronError, Unavailable
+from funcatron.extras import needs
 from funcatron.settings import Settings
 from funcatron_openstack.cloud import connect
 from funcatron_openstack.credentials import Cloud
+
+with needs("openstack"):
+    from keystoneauth1 import exceptions as keystone
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.identity import BaseIdentityPlugin
+    from openstack import exceptions as sdk
+    from openstack.connection import Connection
 
 __all__ = ["Trusts"]
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from funcatron.cli.console import note
 from funcatron.cli.options import json_option
-from funcatron.errors import FuncatronError
 
 
 @click.command("spec")
@@ -26,8 +24,6 @@ def command(target: str, output: Path | None, title: str | None, as_json: bool) 
     Without names, those functions of a module are handlers whose body or answer has a type (a marshmallow Schema, a
     dataclass, a TypedDict, a Struct), or whose docstring has YAML.
     """
-    if find_spec("apispec") is None:
-        raise FuncatronError("funcatron spec needs apispec: install funcatron[spec]")
     from funcatron.deriving import derive, found_handlers
     from funcatron.spec.document import load
 

@@ -47,7 +47,11 @@ def serve(app: Funcatron, part: Part) -> int:
 
 
 def refuse_unchecked(registry: Registry, settings: Settings) -> None:
-    """Raise SettingsError where the signatures of a webhook could not be checked: its secret is not set."""
+    """Raise FuncatronError where it could not be checked who calls: Keystone's plugin cannot be loaded, or a webhook's
+    secret is not set (SettingsError).
+    """
+    if settings.control_keystone:
+        plugins.load("funcatron.identities", "keystone")
     for bound in bound_triggers(registry, settings, WebhookTrigger):
         if isinstance(bound.trigger, WebhookTrigger):
             bound.trigger.sender.scheme(settings)

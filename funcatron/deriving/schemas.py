@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
 from marshmallow import fields, validate
 
 from funcatron.annotations import Typed
+from funcatron.extras import needs
+
+with needs("spec"):
+    from apispec import APISpec
+    from apispec.ext.marshmallow import MarshmallowPlugin
+    from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
 
 __all__ = ["Schemas"]
 

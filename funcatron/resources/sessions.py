@@ -12,9 +12,12 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from funcatron.extras import needs
+
+with needs("sqlalchemy"):
+    from sqlalchemy import Engine, create_engine
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+    from sqlalchemy.orm import Session
 
 __all__ = ["AsyncSessions", "Sessions"]
 

@@ -7,20 +7,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from funcatron.errors import SettingsError, Unavailable
+from funcatron.errors import Unavailable
 from funcatron.execution import Attempt, Execution, Failure, LogLine, Progress, Status, StoredResult, transition
 from funcatron.execution import Change as ChangeName
+from funcatron.extras import needs
 from funcatron.ports import Ending, ExecutionQuery, Lease, Message, Reservation
 from funcatron.store import changes, gates, sql
 from funcatron.store import postgres_sql as own
 from funcatron.store.changes import Change
 
-try:
+with needs("postgres"):
     from funcatron.store import postgres_changes as transactions
     from funcatron.store.postgres_presence import Attendance, Presence
     from funcatron.store.postgres_sessions import Session, Sessions
-except ImportError as error:
-    raise SettingsError(f"a store on PostgreSQL needs psycopg ({error}): pip install 'funcatron[postgres]'") from error
 
 __all__ = ["PostgresStore"]
 

@@ -353,10 +353,3 @@ def test_what_a_module_prints_is_no_document(folder: Path) -> None:
     (folder / "store.py").write_text(STORE + "\nprint('hello')\n")
     code, out, err = run("spec", "store:search", "--json")
     assert (code, json.loads(out)["openapi"], err) == (0, "3.1.0", "hello\n")
-
-
-def test_without_apispec(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sys.modules, "apispec", None)
-    with pytest.raises(SystemExit):
-        main(["spec", "store"])
-    assert capsys.readouterr().err == "Error: funcatron spec needs apispec: install funcatron[spec]\n"

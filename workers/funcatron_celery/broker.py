@@ -6,6 +6,7 @@ from typing import Any
 
 from kombu.connection import Connection
 
+from funcatron_celery.durability import check_installed
 from funcatron_celery.frames import frame_handler
 from funcatron_celery.sqlite import register
 from funcatron_celery.topology import is_amqp
@@ -19,6 +20,7 @@ register()  # the scheme sqlite:// is ours in every process that imports this
 
 
 def connect(url: str, *, heartbeat: float = 0.0, options: dict[str, Any] | None = None) -> Connection:
-    """Return a connection that is made on first use; five seconds are waited for an answer."""
+    """Return a connection that is made on first use; five seconds are waited for an answer. Raises MissingExtra."""
+    check_installed(url)
     given = {**(AMQP_OPTIONS if is_amqp(url) else {}), **(options or {})}
     return Connection(url, connect_timeout=5.0, heartbeat=heartbeat, transport_options=given)

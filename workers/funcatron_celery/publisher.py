@@ -23,6 +23,7 @@ from funcatron_celery import envelope
 from funcatron_celery.batching import Batching
 from funcatron_celery.broker import connect
 from funcatron_celery.confirmed import ConfirmedPublisher
+from funcatron_celery.durability import check_installed
 from funcatron_celery.topology import is_amqp
 
 __all__ = ["CeleryDispatcher"]
@@ -46,9 +47,13 @@ class _Order(NamedTuple):
 
 
 class CeleryDispatcher:
-    """Implements funcatron.ports.Dispatcher with Celery messages; safe to use from threads, loops and after fork."""
+    """Implements funcatron.ports.Dispatcher with Celery messages; safe to use from threads, loops and after fork.
+
+    Raises MissingExtra where the broker's client is not installed.
+    """
 
     def __init__(self, settings: Settings, store: ExecutionStore) -> None:
+        check_installed(settings.broker_url)
         self._store = store
         self._settings = settings
         self._embedded = settings.embedded and store.carries_messages
