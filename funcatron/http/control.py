@@ -16,6 +16,7 @@ import msgspec
 from funcatron.errors import InvalidInput, Problem, TransitionError, Unavailable, UnknownFunction, Violation
 from funcatron.execution import Execution, Status, rfc3339
 from funcatron.http.access import CallerCheck, is_nobodys
+from funcatron.http.admission import Admission
 from funcatron.http.call import Call
 from funcatron.http.events import read_events
 from funcatron.http.following import Following, version_of
@@ -44,11 +45,10 @@ CALL = "call"
 """Where a control handler finds its Call: in ``context_``, under this name."""
 
 
-def control_registry(funcatron: Funcatron, metrics: Metrics) -> Registry:
+def control_registry(funcatron: Funcatron, metrics: Metrics, admission: Admission) -> Registry:
     """Return the functions of the control API, bound to their handlers; no user's function is among them."""
-    return build_registry(
-        [_document(funcatron.settings.cache_folder)], handlers=ControlHandlers(funcatron, metrics).find
-    )
+    handlers = ControlHandlers(funcatron, metrics, admission)
+    return build_registry([_document(funcatron.settings.cache_folder)], handlers=handlers.find)
 
 
 @cache
@@ -60,9 +60,10 @@ def _document(cache_folder: Path | None) -> Document:
 class ControlHandlers:
     """One method for each operation, named as in the document after ``funcatron.control.``."""
 
-    def __init__(self, funcatron: Funcatron, metrics: Metrics) -> None:
+    def __init__(self, funcatron: Funcatron, metrics: Metrics, admission: Admission) -> None:
         self._funcatron = funcatron
         self._metrics = metrics
+        self._admission = admission
         self._callers = CallerCheck(funcatron.registry.functions)
         self._following = Following(lambda ids: funcatron.store.statuses(ids), lambda: funcatron.stopping)
 
@@ -112,7 +113,8 @@ class ControlHandlers:
         """Dispatch a call; wait for its end where that is asked for."""
         call = _call(context_)
         function = self._function(body["function"])
-        execution, _ = await self._funcatron.dispatch(function, body.get("input") or {})
+        with self._admission.admitted():
+            execution, _ = await self._funcatron.dispatch(function, body.get("input") or {})
         self._metrics.accepted(function.name, execution.trigger)
         wait = MAX_WAIT if body.get("sync") else call.preferences.wait
         if wait is not None:
@@ -206,11 +208,12 @@ class ControlHandlers:
         """Give each event to the functions that want it."""
         call = _call(context_)
         executions: list[Execution] = []
-        for event in read_events(call.headers, body):
-            found = await self._funcatron.apublish(event)
-            for execution in found:
-                self._metrics.accepted(execution.function, execution.trigger)
-            executions += found
+        with self._admission.admitted():  # one event after the other
+            for event in read_events(call.headers, body):
+                found = await self._funcatron.apublish(event)
+                for execution in found:
+                    self._metrics.accepted(execution.function, execution.trigger)
+                executions += found
         return {"executions": [show(self._funcatron, execution, call.root_path) for execution in executions]}, 202
 
     # For those who run the server

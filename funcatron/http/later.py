@@ -5,8 +5,7 @@ Source: RFC 7240 (Prefer), RFC 9110 section 15.3.3 (202), draft-ietf-httpapi-ide
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from funcatron.codec import encode_json
 from funcatron.errors import Problem, Unavailable
 from funcatron.execution import Attempt, Execution
+from funcatron.http.admission import RETRY_AFTER, Admission
 from funcatron.http.call import Call
 from funcatron.http.idempotency import first_call, key_of, replayed, settle
 from funcatron.http.waiting import result_of, wait_for_end
@@ -24,19 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Later", "accepted", "show"]
 
-RETRY_AFTER = 1
-"""Seconds after which a client may ask for the result."""
 PATIENCE = 5.0
 """Seconds that a call waits for the record of the first one with its Idempotency-Key, which is being stored."""
 CONTROL = "/_funcatron"
 
 
 class Later:
-    """Dispatches calls; at most ``settings.max_queued`` of them are being stored at a time."""
+    """Dispatches calls, as many at a time as ``admission`` lets through."""
 
-    def __init__(self, funcatron: Funcatron) -> None:
+    def __init__(self, funcatron: Funcatron, admission: Admission) -> None:
         self._funcatron = funcatron
-        self._storing = 0
+        self._admission = admission
 
     async def answer(self, call: Call) -> Result:
         """Accept a call whose arguments were checked, once for each Idempotency-Key.
@@ -71,7 +69,7 @@ class Later:
         return accepted(self._funcatron, execution, call.root_path, headers)
 
     async def _accept(self, call: Call) -> Execution:
-        with self._admitted():
+        with self._admission.admitted():
             execution, _ = await self._funcatron.dispatch(
                 call.function,
                 call.arguments,
@@ -81,17 +79,6 @@ class Later:
                 checked=True,
             )
         return execution
-
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        limit = self._funcatron.settings.max_queued
-        if self._storing >= limit:
-            raise Unavailable(f"{limit} calls are waiting to be stored", retry_after=RETRY_AFTER)
-        self._storing += 1
-        try:
-            yield
-        finally:
-            self._storing -= 1
 
 
 def accepted(funcatron: Funcatron, execution: Execution, root_path: str, headers: Mapping[str, str]) -> Result:

@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from funcatron.calls import ThreadCalls
 from funcatron.garbage import collected_later
 from funcatron.http.access import OperatorToken
+from funcatron.http.admission import Admission
 from funcatron.http.call import Call
 from funcatron.http.control import CALL, control_registry
 from funcatron.http.direct import Direct
@@ -104,12 +105,14 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
     """
     own = _routed(funcatron.registry)
     metrics = Metrics(lambda: funcatron.store.counts())
-    control = control_registry(funcatron, metrics)
+    admission = Admission(funcatron.settings.max_queued)
+    control = control_registry(funcatron, metrics, admission)
     operators = _routed(control)
     functions = {**own, **operators}
     settings = funcatron.settings
     applications = Applications(threads=settings.threads, waiting=settings.max_queued)
-    endpoints = {**_endpoints(funcatron, own, metrics, applications), **_control_endpoints(funcatron, operators)}
+    later = Later(funcatron, admission)
+    endpoints = {**_endpoints(funcatron, own, metrics, later, applications), **_control_endpoints(funcatron, operators)}
     stack = [*STACK, registered_later(partial(FunctionMiddleware, endpoints=endpoints))]
     lacking = missing()
     if lacking:
@@ -137,7 +140,7 @@ def build_stack(funcatron: Funcatron, lifespan: Any) -> Stack:
             open_to_all=settings.control_token is None and not settings.control_keystone,
             security_map={"bearer": OperatorToken(settings), "apiKey": ProjectToken(settings)},
         )
-    webhooks = Webhooks(funcatron, metrics, allowed_methods(functions))
+    webhooks = Webhooks(funcatron, metrics, admission, allowed_methods(functions))
     methods = webhooks.methods
     _refuse(app, Refusals(functions, methods))
     mounts = _mounts(funcatron, applications, methods) if funcatron.mounts else None
@@ -238,9 +241,8 @@ def _routed(registry: Registry) -> Mapping[str, Function]:
 
 
 def _endpoints(
-    funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics, applications: Applications
+    funcatron: Funcatron, functions: Mapping[str, Function], metrics: Metrics, later: Later, applications: Applications
 ) -> dict[str, FunctionEndpoint | ViewEndpoint]:
-    later = Later(funcatron)
     now = Now(funcatron, metrics, later).answer
 
     async def dispatched(call: Call) -> Result:

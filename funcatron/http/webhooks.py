@@ -19,6 +19,7 @@ from funcatron.errors import FuncatronError, InvalidInput, Problem, Violation
 from funcatron.event import CloudEvent, now
 from funcatron.execution import new_id
 from funcatron.failures import refusal
+from funcatron.http.admission import Admission
 from funcatron.http.metrics import Metrics
 from funcatron.http.posted import Posted, PostedReader, read_posted
 from funcatron.http.request import header_map
@@ -50,13 +51,15 @@ class Webhooks:
     ``others`` tells the methods that operations have at a path: there may be others than POST at a webhook's.
     """
 
-    def __init__(self, funcatron: Funcatron, metrics: Metrics, others: Callable[[str], Collection[str]]) -> None:
+    def __init__(
+        self, funcatron: Funcatron, metrics: Metrics, admission: Admission, others: Callable[[str], Collection[str]]
+    ) -> None:
         self._others = others
         paths: dict[str, list[Bound]] = {}
         for bound in bound_triggers(funcatron.registry, funcatron.settings, WebhookTrigger):
             if isinstance(bound.trigger, WebhookTrigger):  # they all are; a type checker wants to see it
                 paths.setdefault(bound.trigger.path, []).append((bound, bound.trigger))
-        self._endpoints = {path: WebhookEndpoint(funcatron, metrics, bound) for path, bound in paths.items()}
+        self._endpoints = {path: WebhookEndpoint(funcatron, metrics, admission, bound) for path, bound in paths.items()}
 
     def find(self, method: str, path: str) -> WebhookEndpoint | None:
         """Return what answers a request, None where that is not a webhook's to do."""
@@ -71,10 +74,11 @@ class Webhooks:
 class WebhookEndpoint:
     """Serves one path for the triggers ``bound`` to it, which have one sender (``WebhookTrigger.check_all``)."""
 
-    def __init__(self, funcatron: Funcatron, metrics: Metrics, bound: Sequence[Bound]) -> None:
+    def __init__(self, funcatron: Funcatron, metrics: Metrics, admission: Admission, bound: Sequence[Bound]) -> None:
         trigger = bound[0][1]
         self._funcatron = funcatron
         self._metrics = metrics
+        self._admission = admission
         self._bound = bound
         self._path = trigger.path
         self._scheme = trigger.sender.scheme(funcatron.settings)
@@ -106,7 +110,8 @@ class WebhookEndpoint:
         delivery_id = _id_of(self._id, posted.delivery)
         with ExitStack() as files:
             calls = [await self._call(bound, posted, delivery_id, files) for bound in wanted]
-            executions = await self._funcatron.acceptance.asubmit(calls)
+            with self._admission.admitted(len(calls)):
+                executions = await self._funcatron.acceptance.asubmit(calls)
         for execution in executions:
             self._metrics.accepted(execution.function, execution.trigger)
         body = {"delivery": delivery_id, "functions": len(executions)}

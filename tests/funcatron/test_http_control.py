@@ -10,7 +10,7 @@ import pytest
 
 from funcatron import Funcatron
 from funcatron.errors import Unavailable
-from funcatron.execution import LogLine
+from funcatron.execution import Execution, LogLine
 from funcatron.testing import application
 
 pytestmark = pytest.mark.anyio
@@ -381,6 +381,29 @@ async def test_metrics_count_what_was_accepted_and_what_is_on_record(app: Funcat
     assert 'funcatron_accepted_total{function="double",trigger="async"} 1.0' in lines
     assert 'funcatron_accepted_total{function="paid",trigger="event"} 1.0' in lines
     assert 'funcatron_executions{state="queued"} 2.0' in lines
+
+
+async def test_what_waits_to_be_stored_is_counted_for_all_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = application(SPEC, handlers={"double": double, "order": order, "paid": paid}, max_queued=1)
+    store, came, release = app.dispatcher.dispatch, asyncio.Event(), asyncio.Event()
+
+    async def slowly(execution: Execution) -> bool:
+        came.set()
+        await release.wait()
+        return await store(execution)
+
+    monkeypatch.setattr(app.dispatcher, "dispatch", slowly)
+    called = {"json": {"function": "double", "input": {"n": 1}}}
+    posted = {"json": EVENT, "headers": {"Content-Type": "application/cloudevents+json"}}
+    async with client(app) as http:
+        first = asyncio.create_task(http.post("/executions", **called))
+        await came.wait()
+        for path, request in (("/executions", called), ("/events", posted)):
+            answer = await http.post(path, **request)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        release.set()
+        assert (await first).status_code == 202
+        assert (await http.post("/events", **posted)).status_code == 202
 
 
 async def test_a_store_out_of_reach_is_not_ready_but_alive(app: Funcatron, monkeypatch: pytest.MonkeyPatch) -> None:

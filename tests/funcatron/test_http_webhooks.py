@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -389,6 +390,30 @@ async def test_out_of_reach_is_503(app: Funcatron, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(app.dispatcher, "dispatch", unavailable)
     answer = await post(app, {}, "issues")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+
+
+async def test_overload_is_503_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery that two functions want is two calls; the next one finds no place until they are stored."""
+    twice = {**DOCUMENT, "webhooks": {name: DOCUMENT["webhooks"][name] for name in ("opened", "issues")}}
+    app = application(
+        {**twice, "paths": {}}, handlers={"opened": print, "issues": print}, secrets=SECRETS, max_queued=2
+    )
+    store, came, release = app.dispatcher.dispatch, asyncio.Event(), asyncio.Event()
+
+    async def slowly(execution: Execution) -> bool:
+        came.set()
+        await release.wait()
+        return await store(execution)
+
+    monkeypatch.setattr(app.dispatcher, "dispatch", slowly)
+    first = asyncio.create_task(post(app, {"action": "opened"}, "issues"))
+    await came.wait()
+    answer = await post(app, {"action": "opened"}, "issues", "d-2")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    release.set()
+    assert (await first).json()["functions"] == 2
+    assert (await post(app, {"action": "opened"}, "issues", "d-2")).status_code == 202
+    assert len(records(app)) == 4
 
 
 @pytest.mark.parametrize("planned", [True, False])
