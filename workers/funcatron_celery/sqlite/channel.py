@@ -87,6 +87,7 @@ class Channel(virtual.Channel):
         self._claims = Claims(self._messages, lambda: connection.lease.id, connection.flush_later)
         self._unacknowledged: set[str] = set()  # queues consumed without acknowledgements
         self._look_at: dict[str, float] = {}  # when to look again into an empty queue
+        self._rests_until = 0.0  # the first of these, where all queues were empty
 
     # Declarations
 
@@ -173,8 +174,16 @@ class Channel(virtual.Channel):
         self._messages.post(queues, encode(message), name, durable=durable)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+        if queue not in self._active_queues:
+            return self._read(queue, lambda name: self._claims.next(name, lambda: 1))
+        if time.monotonic() < self._look_at.get(queue, 0.0):
+            raise Empty
+        return self._read(queue, self._next)
+
+    def _read(self, queue: str, take: Callable[[str], Claimed]) -> dict[str, Any]:
+        """Return the next message of a queue that can be read, of those that ``take`` gives. Raises Empty with it."""
         while True:
-            message = self._next(queue) if queue in self._active_queues else self._claims.next(queue, 1)
+            message = take(queue)
             try:
                 return _decoded(message, queue)
             except ValueError as error:
@@ -183,30 +192,29 @@ class Channel(virtual.Channel):
 
     def deliver(self, callback: Callable[[dict[str, Any], str], object]) -> bool:
         """Deliver one message of the queue whose turn it is; False where there is none, or no room for one."""
-        if not self._consumers or not self.qos.can_consume():
+        now = time.monotonic()
+        if now < self._rests_until or not self._consumers or not self.qos.can_consume():
             return False
-        queues = self._active_queues
-        for _ in range(len(queues)):
-            queue = queues.pop(0)
-            queues.append(queue)
-            if self._look_at and time.monotonic() < self._look_at.get(queue, 0.0):
+        queues, look_at = self._active_queues, self._look_at
+        for place, queue in enumerate(queues):
+            if now < look_at.get(queue, 0.0):
                 continue
             try:
-                message = self._get(queue)
+                message = self._read(queue, self._next)
             except Empty:
                 continue
+            queues.append(queues.pop(place))
             callback(message, queue)
             return True
+        self._rests_until = min(look_at.get(queue, 0.0) for queue in queues)
         return False
 
     def _next(self, queue: str) -> Claimed:
         """Return the next message of a queue that is consumed. Raises Empty."""
-        if self._look_at and time.monotonic() < self._look_at.get(queue, 0.0):
-            raise Empty
         try:
             if queue in self._unacknowledged:
                 return self._taken(queue)
-            return self._claims.next(queue, self.qos.can_consume_max_estimate())
+            return self._claims.next(queue, self.qos.can_consume_max_estimate)
         except Empty:
             self._look_at[queue] = time.monotonic() + LOOK_AGAIN
             raise
@@ -214,6 +222,7 @@ class Channel(virtual.Channel):
     def look(self) -> None:
         """Look into every queue again: there may be something."""
         self._look_at.clear()
+        self._rests_until = 0.0
 
     def _taken(self, queue: str) -> Claimed:
         """Take one message for good. Raises Empty."""
@@ -239,6 +248,7 @@ class Channel(virtual.Channel):
         self._transport.listen()
         self._topology.hold(queue, self._transport.lease.id)
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kw)
+        self._rests_until = 0.0
 
     def basic_cancel(self, consumer_tag: str) -> None:
         """Stop consuming; what is claimed and not delivered goes back."""

@@ -57,13 +57,17 @@ class Claims:
         self._settled_since = 0.0
         self._settling = threading.Lock()
 
-    def next(self, queue: str, room: int | None) -> Claimed:
-        """Return the next message; no more than ``room`` (None: any number) are claimed. Raises Empty."""
-        if self._settled and time.monotonic() - self._settled_since > SETTLE_SECONDS:
+    def next(self, queue: str, room: Callable[[], int | None]) -> Claimed:
+        """Return the next message; no more than ``room()`` (None: any number) are claimed. Raises Empty."""
+        now = time.monotonic()
+        if self._settled and now - self._settled_since > SETTLE_SECONDS:
             self.flush()
         with self._claiming:
-            claimed = self._claimed.get(queue) or self._claim(queue, room)
-            self._delivered_at = time.monotonic()
+            claimed = self._claimed.get(queue)
+            if not claimed:
+                claimed = self._claim(queue, room())
+                now = time.monotonic()
+            self._delivered_at = now
             return claimed.popleft()
 
     def settle(self, message_id: int) -> None:

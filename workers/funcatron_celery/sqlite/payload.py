@@ -67,8 +67,10 @@ def decode(payload: bytes) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("properties"), dict):
         raise ValueError("not a message: an object with properties is wanted")
     properties = message["properties"]
-    message["body"] = _unpacked(message.get("body"), properties.get("body_encoding"))
-    properties["body_encoding"] = None
+    body, encoding = message.get("body"), properties.get("body_encoding")
+    if encoding is not None or not isinstance(body, str):
+        message["body"] = _unpacked(body, encoding)
+        properties["body_encoding"] = None
     return message
 
 
