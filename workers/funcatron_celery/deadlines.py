@@ -29,16 +29,18 @@ class Deadlines:
         """Something runs from now on; ``key`` names it until its ``end``."""
         with self._lock:
             self._running[key] = at
-            self._tell()
+            if self._told is None or at < self._told:
+                self._told = at
+                self.tell(at)
 
     def end(self, key: object) -> None:
         """It has ended."""
         with self._lock:
-            del self._running[key]
-            self._tell()
+            if self._running.pop(key) == self._told:
+                self._tell()
 
     def _tell(self) -> None:
-        earliest = min(self._running.values(), default=None)
+        earliest = min(self._running.values()) if self._running else None
         if earliest != self._told:
             self._told = earliest
             self.tell(earliest)

@@ -11,6 +11,7 @@ Celery finds this by ``Task.Strategy``, which is asked anew with every connectio
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import time
 from collections.abc import Callable
@@ -38,6 +39,8 @@ WATCHED = (
     signals.task_retry,
 )
 """What others may have connected to (tracing, error reporting): then they get what Celery gives them."""
+
+_receivers = operator.attrgetter("receivers")
 
 
 class Request:
@@ -124,10 +127,7 @@ class Strategy:
 
 
 def _somebody_listens() -> bool:
-    for signal in WATCHED:  # noqa: SIM110 - a generator costs as much as the rest
-        if signal.receivers:
-            return True
-    return False
+    return any(map(_receivers, WATCHED))
 
 
 def _is_plain(message: Any, execution_id: Any) -> bool:
