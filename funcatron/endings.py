@@ -112,20 +112,28 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
 
 def stored_result(result: Result) -> StoredResult:
     """Return a Result that is not a stream in the form that a record keeps: no credentials, no cookies."""
-    kept = StoredResult(status=result.status, headers=kept_headers(result), content_type=result.content_type)
     body: bytes = result.body
-    bare = (result.content_type or "").partition(";")[0].strip().lower()
-    if not body:
-        return kept
+    value = _readable(result.content_type, body) if body else None
+    return StoredResult(
+        status=result.status,
+        headers=kept_headers(result) if result.headers else {},
+        content_type=result.content_type,
+        body=value,
+        base64=base64.b64encode(body).decode() if body and value is None else None,
+    )
+
+
+def _readable(content_type: str | None, body: bytes) -> Any:
+    """Return what a body of JSON or text says, None where it is neither, or says null."""
+    bare = (content_type or "").partition(";")[0].strip().lower()
     try:
         if bare == "application/json" or bare.endswith("+json"):
-            if (value := decode_json(body)) is not None:
-                return msgspec.structs.replace(kept, body=value)
-        elif bare.startswith("text/"):
-            return msgspec.structs.replace(kept, body=body.decode())
+            return decode_json(body)
+        if bare.startswith("text/"):
+            return body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
-    return msgspec.structs.replace(kept, base64=base64.b64encode(body).decode())
+    return None
 
 
 def kept_headers(result: Result) -> dict[str, str]:

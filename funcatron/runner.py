@@ -212,8 +212,6 @@ class Runner:
         principal = None if execution.principal is None else msgspec.convert(execution.principal, Principal)
         left = None if execution.deadline is None else execution.deadline - self._clock.time()
 
-        own = partial(decode_input, execution.input)  # anew: what a handler does to its body is not seen in the event
-
         def progress(done: int, total: int | None, note: str | None) -> None:
             try:
                 self._store.progress(execution.id, execution.attempt, Progress(done, total, note))
@@ -225,7 +223,7 @@ class Runner:
             function=execution.function,
             trigger=execution.trigger,
             arguments=arguments,
-            event=None if execution.event is None else CloudEvent.from_record(execution.event, own),
+            event=None if execution.event is None else _event(execution.event, execution.input),
             attempt=execution.attempt,
             deadline=None if left is None else self._clock.monotonic() + left,
             headers=execution.headers,
@@ -252,6 +250,11 @@ class Runner:
         else:
             self._after(after)
         return after
+
+
+def _event(event: Mapping[str, Any], stored: Mapping[str, Any]) -> CloudEvent:
+    """Return the event of a record; its input is decoded anew: what a handler does to its body is not seen in it."""
+    return CloudEvent.from_record(event, partial(decode_input, stored))
 
 
 def _taken(
