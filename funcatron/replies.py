@@ -55,8 +55,8 @@ class _Usual:
     """What becomes of a JSON object or array with some status, no headers said."""
 
     content_type: str
-    fits: Callable[[Any], bool]
-    """Whether plain JSON fits; raises ValueError for a UUID, which orjson writes."""
+    fits: Callable[[Any], bool] | None
+    """Whether plain JSON fits; raises ValueError for a UUID, which orjson writes. None if all does."""
     write: Callable[[Any], bytes | None]
     """Writes what is plain JSON; None for all else."""
 
@@ -89,11 +89,17 @@ class Replies:
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
-        value, status = returned if type(returned) is tuple and len(returned) == 2 else (returned, 200)
+        value, status = returned, 200
+        if type(returned) is tuple and len(returned) == 2:
+            value, status = returned
         if type(value) in _CONTAINERS and type(status) is int:  # JSON that is valid: all else takes a second look
             usual = self._usual[status] if status in self._usual else self._compile_usual(status)
             try:
-                if usual is not None and (body := usual.write(value)) is not None and usual.fits(value):
+                if (
+                    usual is not None
+                    and (body := usual.write(value)) is not None
+                    and ((fits := usual.fits) is None or fits(value))
+                ):
                     return Result(value=value, status=status, body=body, content_type=usual.content_type)
             except ValueError:
                 pass
@@ -116,12 +122,12 @@ class Replies:
         if self._has_schemas and self._schema(status, content_type) is not None:
             return None
         if reply is None or not self._validate:
-            return _Usual(content_type, _anything, strict_json)
+            return _Usual(content_type, None, strict_json)
         if reply.required_headers:
             return None
         validator = self._validator(reply, status, content_type)
         if validator is None:
-            return _Usual(content_type, _anything, strict_json)
+            return _Usual(content_type, None, strict_json)
         return _Usual(content_type, validator.decide, strict_json if validator.takes_null_for_nan else plain_json)
 
     def _encode_any(self, returned: Any, dump: bool) -> Result:
@@ -236,10 +242,6 @@ class WholeReplies(Replies):
         """Return what the handler (or a middleware) returned, encoded if it is no whole Result."""
         whole = isinstance(returned, Result) and isinstance(returned.body, (bytes, Stream)) and returned.value is None
         return returned if whole else super().encode(returned, dump=dump)
-
-
-def _anything(value: Any) -> bool:
-    return True
 
 
 def _infer(types: tuple[str, ...], status: int, value: Any) -> str:

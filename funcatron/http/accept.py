@@ -107,7 +107,11 @@ class Acceptance:
         valid = True
         try:
             if self._path:
-                valid = self._read_path(scope, texts, arguments)
+                if PERCENT in (scope.get("raw_path") or b""):
+                    return None  # what is encoded may be data
+                valid = read_texts(self._path, texts, arguments)
+                if not self._all_stay:  # for handlers that ask connexion.request
+                    scope["path_params"] = {name: arguments[key] for name, key, *_ in self._path}
             if self._texts and (query := scope["query_string"]):
                 valid = read_texts(self._texts, last_texts(query), arguments) and valid
             if self._others:
@@ -119,14 +123,6 @@ class Acceptance:
         if valid and len(arguments) == self._all:
             return arguments
         return self._complete(arguments, media) if valid else self._refuse(arguments, media)
-
-    def _read_path(self, scope: Scope, texts: dict[str, str], arguments: dict[str, Any]) -> bool:
-        if PERCENT in (scope.get("raw_path") or b""):
-            raise _Doubt("what is encoded may be data")
-        valid = read_texts(self._path, texts, arguments)
-        # for handlers that ask connexion.request
-        scope["path_params"] = texts if self._all_stay else {name: arguments[key] for name, key, *_ in self._path}
-        return valid
 
     def _read_others(self, scope: Scope, arguments: dict[str, Any]) -> bool:
         valid, headers = True, header_map(scope)

@@ -69,9 +69,9 @@ class Direct:
 
     def media(self, scope: Scope) -> Media | None:
         """Return what a request's body is, None where the request asks for something special."""
-        content_type = None
+        content_type, noted = None, self._noted
         for name, value in scope["headers"]:
-            if name in self._noted:
+            if name in noted:
                 if name in self._special or content_type is not None:
                     return None
                 content_type = value

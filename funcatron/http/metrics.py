@@ -46,31 +46,35 @@ class Spread:
 class Series:
     """Calls of one function by one trigger; ``Metrics.series`` makes it. What did not happen yet is not counted."""
 
-    __slots__ = ("_function", "_metrics", "_outcomes", "_spread", "_trigger")
+    __slots__ = ("_function", "_metrics", "_outcomes", "_spread", "_succeeded", "_trigger")
 
     def __init__(self, metrics: Metrics, function: str, trigger: str) -> None:
         self._metrics = metrics
         self._function = function
         self._trigger = trigger
         self._outcomes: dict[str, Count] = {}
+        self._succeeded: Count | None = None
         self._spread: Spread | None = None
 
     def invoked(self, result: Result, seconds: float) -> None:
         """Count one call: its outcome is ``succeeded``, ``refused`` (4xx) or the kind of its failure."""
-        status, failure = result.status, result.failure
-        if status < 400 and failure is None:
-            outcome = "succeeded"
+        if result.status < 400 and result.failure is None:
+            count = self._succeeded
+            if count is None:
+                count = self._succeeded = self._outcome("succeeded")
         else:
-            outcome = "refused" if status < 500 else failure or "handler"
-        count, spread = self._outcomes.get(outcome) or self._outcome(outcome), self._spread or self._spreads()
+            count = self._outcome("refused" if result.status < 500 else result.failure or "handler")
         count.number += 1
+        spread = self._spread or self._spreads()
         spread.buckets[bisect_left(BOUNDS, seconds)] += 1
         spread.total += seconds
 
     def _outcome(self, outcome: str) -> Count:
-        made = self._metrics.invocations.setdefault((self._function, self._trigger, outcome), Count())
-        self._outcomes[outcome] = made
-        return made
+        count = self._outcomes.get(outcome)
+        if count is None:
+            key = self._function, self._trigger, outcome
+            count = self._outcomes[outcome] = self._metrics.invocations.setdefault(key, Count())
+        return count
 
     def _spreads(self) -> Spread:
         self._spread = self._metrics.durations.setdefault((self._function, self._trigger), Spread())

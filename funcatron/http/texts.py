@@ -7,7 +7,7 @@ validated as everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from funcatron.binding import Slot
 from funcatron.http.shapes import Shape, shape_of
@@ -27,17 +27,12 @@ _DIGITS = 15
 Read: TypeAlias = Callable[[str], Any]
 
 
-class Text(NamedTuple):
-    """A parameter that is one text: its name on the wire, its argument, and how its value is made and judged.
+Text: TypeAlias = tuple[str, str, Read, Read, Callable[[Any], bool]]
+"""A parameter that is one text: its name on the wire, its argument, and how its value is made and judged.
 
-    ``quick`` returns the value of a text, or UNSURE: then ``cast`` makes it and ``decide`` says whether it is valid.
-    """
-
-    name: str
-    argument: str
-    quick: Read
-    cast: Read
-    decide: Callable[[Any], bool]
+The third, quick, returns the value of a text, or UNSURE: then the fourth, a cast, makes it and the last says whether it
+is valid. (Not a named tuple: only plain ones are unpacked at once.)
+"""
 
 
 def is_text(function: Function, parameter: Parameter) -> bool:
@@ -55,7 +50,7 @@ def stays_text(function: Function, parameter: Parameter) -> bool:
 def text_of(function: Function, slot: Slot, name: str) -> Text:
     """Compile the parameter of a slot that has this name on the wire."""
     shape, validator = shape_of(function.operation.document, slot.parameter.schema), slot.validator
-    return Text(name, slot.name, _quick(shape, validator.bounds), shape.cast, validator.decide)
+    return name, slot.name, _quick(shape, validator.bounds), shape.cast, validator.decide
 
 
 def read_texts(texts: Iterable[Text], given: Mapping[str, str], arguments: dict[str, Any]) -> bool:
@@ -77,6 +72,9 @@ def last_texts(query: bytes) -> dict[str, str]:
     decoded = query.decode()
     if "%" in decoded or "+" in decoded:
         return {name: decode_plus(texts[-1]) for name, texts in pairs_of(decoded).items()}
+    if "&" not in decoded:
+        name, _, text = decoded.partition("=")
+        return {name: text}
     texts = {}
     for part in decoded.split("&"):
         name, _, texts[name] = part.partition("=")

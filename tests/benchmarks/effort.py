@@ -23,5 +23,5 @@ class Effort:
     quick: bool = False
 
 
-FULL = Effort(rounds=3, seconds=2.0, counted=100, submits=2000, executions=3000, starts=300)
+FULL = Effort(rounds=3, seconds=2.0, counted=500, submits=2000, executions=3000, starts=300)
 QUICK = Effort(rounds=1, seconds=0.1, counted=10, submits=50, executions=50, starts=10, quick=True)

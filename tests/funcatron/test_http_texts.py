@@ -35,10 +35,11 @@ def test_the_quick_way_is_sure_of_what_is_certain(schema: dict[str, Any]) -> Non
     function = make(everything, method="get", parameters=[parameter("item-id", schema=schema)])
     (slot,) = function.binder.slots
     text = text_of(function, slot, "item-id")
+    _, _, quickly, cast, _ = text
     assert stays_text(function, slot.parameter) is (schema.get("type", "string") == "string" and "anyOf" not in schema)
     for given in TEXTS:
-        value = text.cast(given)
-        assert (quick := text.quick(given)) is UNSURE or (quick == value and type(quick) is type(value))
+        value = cast(given)
+        assert (quick := quickly(given)) is UNSURE or (quick == value and type(quick) is type(value))
         assert quick is UNSURE or slot.validator.is_valid(value)
         arguments: dict[str, Any] = {}
         assert read_texts([text], {"item-id": given}, arguments) is slot.validator.is_valid(value)
@@ -49,8 +50,8 @@ def test_the_quick_way_is_sure_of_what_is_certain(schema: dict[str, Any]) -> Non
 def test_most_texts_take_the_quick_way() -> None:
     described = [parameter("n", schema=INTEGER), parameter("s", schema={"type": "string"})]
     function = make(everything, method="get", parameters=described)
-    number, text = (text_of(function, slot, slot.parameter.name) for slot in function.binder.slots)
-    assert (number.quick("7"), text.quick("abc")) == (7, "abc")
+    number, text = (text_of(function, slot, slot.parameter.name)[2] for slot in function.binder.slots)
+    assert (number("7"), text("abc")) == (7, "abc")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ class Routes(Generic[V]):
         heads = {_head(mount.base_path) for mount in quick if mount.base_path}
         self._heads = {head: [mount for mount in quick if _head(mount.base_path) in (head, "")] for head in heads}
         self._bases = frozenset(mount.base_path for mount in mounts)
+        self._sure = {head: mount.trie for mount in self._rest for head in mount.clear - heads - {""}}
+        """By the first segments that only paths of one mount begin with, and no page that covers any of them."""
         self._known: dict[str, dict[str, tuple[V, dict[str, str]]]] = {}
 
     def find(self, method: str, path: str) -> tuple[V, dict[str, str]] | None:
@@ -59,7 +61,18 @@ class Routes(Generic[V]):
             value, texts = known[method]
             return value, texts.copy()
         segments = path.split("/")
-        if len(segments) == 1 or path in self._bases:
+        if len(segments) == 1:
+            return None
+        trie = self._sure.get(segments[1])
+        if trie is None:
+            return self._search(method, path, segments)
+        found = trie.trace(method, path, segments)
+        if found is not None and not found[1]:
+            self._keep(path, trie.known(path))
+        return found
+
+    def _search(self, method: str, path: str, segments: list[str]) -> tuple[V, dict[str, str]] | None:
+        if path in self._bases:
             return None
         below = path
         for base_path, clear, covered, trie in self._heads.get(segments[1], self._rest):
@@ -71,10 +84,14 @@ class Routes(Generic[V]):
             if covered and segments[1] not in clear and below.startswith(covered):
                 return None
             found = trie.trace(method, below, segments)
-            if found is not None and not found[1] and (there := trie.known(below)) is not None:
-                self._known[path] = there
+            if found is not None and not found[1]:
+                self._keep(path, trie.known(below))
             return found
         return None
+
+    def _keep(self, path: str, there: dict[str, tuple[V, dict[str, str]]] | None) -> None:
+        if there is not None:
+            self._known[path] = there
 
     def missing(self, method: str, path: str) -> HTTPException | None:
         """Return what connexion raises where it has no operation, None where it may have one, a redirect or a page.

@@ -3,8 +3,8 @@
 
 uvicorn's protocol and the application run as they do in a server, over a transport that is a list. The application is
 made once; then, for each case, two forks of this process serve WARM and WARM + COUNT requests. Whatever both have in
-common (imports, start-up, the first call) drops out of the difference of their counts. Writes one line per fork: its
-process id, the case, and how many requests it served.
+common (imports, start-up, the first call) drops out of the difference of their counts. Writes one line for each of the
+two: its process id, the case, and how many requests it served.
 """
 
 from __future__ import annotations
@@ -103,21 +103,27 @@ def main(target: str, warm: int, count: int, cases: list[Case]) -> None:
     config = configuration(target)
     config.load()
     settle()
+    serve_in_fork(config, cases[0], 1)  # what is kept on disk at the first start is there in all that follow
     for case in cases:
         for requests in (warm, warm + count):
-            process = os.fork()
-            if process == 0:
-                code = 1
-                try:
-                    uvloop.run(replay(config, case, requests))
-                    code = 0
-                finally:
-                    sys.stderr.flush()
-                    os._exit(code)
-            _, status = os.waitpid(process, 0)
-            if status:
-                sys.exit(f"{target}, {case.title}: the replay failed")
-            print(process, case.name, requests, flush=True)
+            print(serve_in_fork(config, case, requests), case.name, requests, flush=True)
+
+
+def serve_in_fork(config: uvicorn.Config, case: Case, requests: int) -> int:
+    """Serve one request so many times in a fork of this process, and return its process id."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            uvloop.run(replay(config, case, requests))
+            code = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(process, 0)
+    if status:
+        sys.exit(f"{config.app}, {case.title}: the replay failed")
+    return process
 
 
 if __name__ == "__main__":

@@ -73,6 +73,15 @@ PEERS = (
         refusal=None,
         cases=("get", "post", "missing"),
     ),
+    Peer(
+        "starlette-orjson",
+        "Starlette with orjson, no validation",
+        "starlette_app:with_orjson",
+        ("starlette", "orjson"),
+        checks_responses=False,
+        refusal=None,
+        cases=("get", "post", "missing"),
+    ),
     Peer("litestar", "Litestar", "litestar_app:app", LITESTAR, checks_responses=False),
     Peer(
         "fastapi", "FastAPI, Response returned", "fastapi_app:unchecked", FASTAPI, checks_responses=False, refusal=422
