@@ -98,8 +98,6 @@ class Funcatron:
         self._clouds: Clouds | None = None
         self._door: Any = None
         self._lease: Lease | None = None
-        self.stopping = False
-        """Set by who serves it when the server is asked to stop: streams that would go on for ever end."""
         self._lock = threading.RLock()
 
     def service(self, name: str) -> Callable[[F], F]:

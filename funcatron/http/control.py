@@ -65,7 +65,7 @@ class ControlHandlers:
         self._metrics = metrics
         self._admission = admission
         self._callers = CallerCheck(funcatron.registry.functions)
-        self._following = Following(lambda ids: funcatron.store.statuses(ids), lambda: funcatron.stopping)
+        self._following = Following(lambda ids: funcatron.store.statuses(ids))
 
     def find(self, name: str) -> Callable[..., Any] | None:
         """Return the handler of an operation."""

@@ -17,6 +17,7 @@ from hashlib import sha256
 from funcatron.codec import encode_json
 from funcatron.errors import Unavailable
 from funcatron.execution import Status
+from funcatron.http.stopping import is_stopping
 from funcatron.replies import event_chunk
 
 __all__ = ["Following", "version_of"]
@@ -47,7 +48,7 @@ class Following:
     def __init__(
         self,
         ask: Callable[[Sequence[str]], Sequence[Status]],
-        stopping: Callable[[], bool] = lambda: False,
+        stopping: Callable[[], bool] = is_stopping,
         *,
         interval: float = INTERVAL,
         keep_alive: float = KEEP_ALIVE,

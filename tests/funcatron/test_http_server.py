@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -47,12 +49,10 @@ app = application({
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[int]:
-    """The port of a uvicorn that serves the application above; it must end cleanly when it is asked to."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def uvicorn(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A uvicorn that serves the application above; it must end cleanly when it is asked to."""
     (folder / "served.py").write_text(APP)
-    port = free_port()
     command = [
         sys.executable,
         "-W",
@@ -69,10 +69,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, stderr=log)
         try:
             _until_it_answers(port, process)
-            yield port
+            yield process
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) in (0, -signal.SIGINT)
+            assert process.wait(60) in (0, -signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[int]:
+    """The port of a server, whose log is looked at afterwards."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    with uvicorn(folder, port):
+        yield port
     text = (folder / "log").read_text()
     assert "in the middle" in text
     assert text.count("Traceback") == 1, text
@@ -160,3 +168,28 @@ def test_a_client_that_waits_and_goes_away_leaves_no_trace(server: int) -> None:
     connection.request("GET", "/_funcatron/executions")
     assert json.loads(connection.getresponse().read())["executions"][0]["function"] == "later"
     connection.close()
+
+
+def test_who_waits_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Nothing runs what is called later, so that who waits for it would wait for a minute, who follows it for ever."""
+    port = free_port()
+    with uvicorn(tmp_path, port) as process:
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=50) for _ in range(3)]
+        follows, waits, asks = connections
+        asks.request("POST", "/later")
+        answer = asks.getresponse()
+        location = answer.headers["location"]
+        answer.read()
+        follows.request("GET", location + "/events")
+        followed = follows.getresponse()
+        assert followed.readline() == b"retry: 1000\n"
+        waits.request("GET", location + "/result", headers={"Prefer": "wait=60"})
+        asks.request("GET", "/_funcatron/metrics")  # the server has read what came before
+        assert asks.getresponse().read()
+        process.send_signal(signal.SIGINT)
+        assert b"event: end" not in followed.read()
+        assert waits.getresponse().status == 202
+        for connection in connections:
+            connection.close()
+        process.wait(60)
+    assert (tmp_path / "log").read_text() == ""

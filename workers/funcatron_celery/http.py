@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 import uvicorn
 
@@ -20,11 +19,10 @@ __all__ = ["serve_http"]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that says when it serves and that it stops, and ends in order on SIGTERM alone."""
+    """uvicorn's server that says when it serves, and ends in order on SIGTERM alone."""
 
-    def __init__(self, config: uvicorn.Config, funcatron: Funcatron, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._funcatron = funcatron
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -32,11 +30,6 @@ class _Server(uvicorn.Server):
         if self.started:
             settled()
             self._ready()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End in order: who follows an execution is not waited for."""
-        self._funcatron.stopping = True
-        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,4 +48,4 @@ def serve_http(funcatron: Funcatron, sockets: Sequence[socket.socket], *, ready:
         server_header=False,
         timeout_graceful_shutdown=math.ceil(funcatron.settings.shutdown_timeout),
     )
-    _Server(config, funcatron, ready).run(sockets=list(sockets))
+    _Server(config, ready).run(sockets=list(sockets))
