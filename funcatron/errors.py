@@ -40,6 +40,8 @@ __all__ = [
     "Violation",
 ]
 
+PROBLEM_JSON = "application/problem+json"
+"""The media type of a Problem (RFC 9457, section 3)."""
 SEE_LOG = "the log has the reason under this execution"
 """How the detail of a problem ends that does not say what went wrong: nobody foresaw it, and callers are not told."""
 

@@ -11,9 +11,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from funcatron.codec import encode_json
-from funcatron.errors import SEE_LOG, FuncatronError, InvalidInput, Problem, Retry, TimeLimitExceeded, Unavailable
+from funcatron.errors import (
+    PROBLEM_JSON,
+    SEE_LOG,
+    FuncatronError,
+    InvalidInput,
+    Problem,
+    Retry,
+    TimeLimitExceeded,
+    Unavailable,
+)
 from funcatron.invocation import Result
-from funcatron.replies import PROBLEM_JSON, InvalidReply
+from funcatron.replies import InvalidReply
 
 __all__ = ["Exit", "refusal"]
 

@@ -18,7 +18,7 @@ from funcatron.codec import encode_json
 from funcatron.errors import Unavailable
 from funcatron.execution import Status
 from funcatron.http.stopping import is_stopping
-from funcatron.replies import event_chunk
+from funcatron.replies.chunks import event_chunk
 
 __all__ = ["Following", "version_of"]
 

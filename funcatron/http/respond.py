@@ -14,7 +14,7 @@ from functools import lru_cache
 from starlette.types import Message, Receive, Scope, Send
 
 from funcatron.codec import encode_json
-from funcatron.errors import Problem
+from funcatron.errors import PROBLEM_JSON, Problem
 from funcatron.files import FileStream
 from funcatron.headers import pairs
 from funcatron.http.ranges import ranged
@@ -26,7 +26,6 @@ __all__ = ["plain_start", "problem_result", "send_result"]
 
 logger = logging.getLogger("funcatron.http")
 
-PROBLEM_JSON = "application/problem+json"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 section 5.6.2
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "keep-alive"})

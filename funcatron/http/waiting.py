@@ -8,9 +8,9 @@ import time
 from starlette.types import Receive
 
 from funcatron.codec import encode_json
-from funcatron.errors import Problem
+from funcatron.errors import PROBLEM_JSON, Problem
 from funcatron.execution import Execution, StoredResult
-from funcatron.http.respond import PROBLEM_JSON, problem_result
+from funcatron.http.respond import problem_result
 from funcatron.http.stopping import is_stopping
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result

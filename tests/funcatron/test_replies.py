@@ -17,7 +17,8 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 import funcatron.http  # noqa: F401 - imports connexion without its warnings
 from funcatron.invocation import Result
-from funcatron.replies import InvalidReply, Replies, event_chunk
+from funcatron.replies import InvalidReply, Replies
+from funcatron.replies.chunks import event_chunk
 from funcatron.streams import Stream
 from tests.funcatron.functions import make, named
 

@@ -1,53 +1,41 @@
-"""Replies: from what a handler returns to an encoded, validated Result, the same on every door.
+"""The replies of an operation: what its handler returned becomes a Result that fits the document.
 
-Return forms: a value, ``(value, status)``, ``(value, headers)``, ``(value, status, headers)``, a Result, a generator
-or async generator (streamed), a Path (that file), and, so that a connexion handler runs unchanged, a response object of
-starlette or connexion, and connexion's ``NoContent``. A marshmallow Schema that describes the answer dumps the value.
+A generator or async generator is streamed, a Path is that file, a marshmallow Schema that describes the answer dumps
+the value; all other forms are in ``returned``.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from funcatron.annotations import Typed
 from funcatron.binding import find_media, is_json
 from funcatron.codec import decode_json, encode_json
-from funcatron.errors import FuncatronError, Violation
-from funcatron.files import FileStream, media_type_of
-from funcatron.headers import Headers, first, gathered, pairs
+from funcatron.errors import Violation
+from funcatron.files import FileStream
+from funcatron.headers import Headers
 from funcatron.invocation import Result
+from funcatron.replies.chunks import chunk, event_chunk
+from funcatron.replies.errors import InvalidReply
+from funcatron.replies.media_types import BYTES, infer
+from funcatron.replies.returned import Unpacked, check_headers, unpack
 from funcatron.schemas import SchemaValidator, compile_schema, plain_json, strict_json
 from funcatron.spec.operation import Operation, Reply
 from funcatron.streams import Stream
 
-__all__ = ["InvalidReply", "Replies", "WholeReplies"]
+__all__ = ["Replies", "WholeReplies"]
 
-PROBLEM_JSON = "application/problem+json"
 EVENT_STREAM = "text/event-stream"
 EMPTY = frozenset({204, 205, 304})
 """Statuses whose answers have no content (RFC 9110, section 15)."""
 
-BYTES = (bytes, bytearray, memoryview)
 _CONTAINERS = frozenset({dict, list})
 _PLAIN = frozenset({dict, list, str, int, float, bool})
-_LINE_END = re.compile("\r\n|\n|\r")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class InvalidReply(FuncatronError):
-    """The handler's answer is not what the document promises, or does not serialise."""
-
-    def __init__(self, message: str, violations: Iterable[Violation] = ()) -> None:
-        self.violations = tuple(violations)
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +102,7 @@ class Replies:
     def _find_usual(self, status: int) -> _Usual | None:
         reply, types = self._described.get(status) or self._describe(status)
         try:
-            content_type = _infer(types, status, {})
+            content_type = infer(types, status, {})
         except InvalidReply:
             return None
         if not is_json(content_type) or status in EMPTY:
@@ -131,14 +119,14 @@ class Replies:
         return _Usual(content_type, validator.decide, strict_json if validator.takes_null_for_nan else plain_json)
 
     def _encode_any(self, returned: Any, dump: bool) -> Result:
-        unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else _unpack(returned)
+        unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else unpack(returned)
         value, status, headers, content_type, retry_after = unpacked
         if headers:
-            _check_headers(headers)
+            check_headers(headers)
         if status is None:
             status = 204 if value is None else 200
         reply, types = self._described.get(status) or self._describe(status)
-        content_type = content_type or _infer(types, status, value)
+        content_type = content_type or infer(types, status, value)
         if dump and self._has_schemas:
             value = self._dumped(value, status, content_type)
         body = self._body(value, content_type)
@@ -146,7 +134,7 @@ class Replies:
             self._check(reply, status, content_type, value, body, headers)
         streamed = isinstance(body, Stream)
         if isinstance(body, FileStream):
-            headers = {**_validators(body, headers), **headers}
+            headers = {**_file_validators(body, headers), **headers}
         return Result(
             value=None if streamed else value,
             status=status,
@@ -244,159 +232,8 @@ class WholeReplies(Replies):
         return returned if whole else super().encode(returned, dump=dump)
 
 
-def _infer(types: tuple[str, ...], status: int, value: Any) -> str:
-    """Choose a media type as connexion does: the only one, else by the value's kind; JSON where none is named."""
-    if len(types) == 1 and "*" not in types[0]:
-        return types[0]
-    if value is None:
-        return next(filter(is_json, types), "")
-    wanted = _kind(value)
-    if not types:
-        return wanted
-    named = find_media(dict.fromkeys(types), wanted)
-    if named is not None:
-        return named if "*" not in named else wanted
-    if wanted == "application/json":
-        found = next((t for t in types if is_json(t) and "*" not in t), None)
-        if found is not None:
-            return found
-    raise InvalidReply(
-        f"several media types are declared for {status} ({', '.join(types)}) and a {type(value).__name__} does not "
-        "say which one it is: return a Content-Type header"
-    )
-
-
-Unpacked: TypeAlias = tuple[Any, int | None, Headers, str | None, float | None]
-"""Value, status, headers, content type, seconds to wait before trying again."""
-
-
-def _unpack(returned: Any) -> Unpacked:
-    """Take any return form apart."""
-    if type(returned) is tuple:
-        value, status, headers = _unpack_tuple(returned)
-    elif isinstance(returned, Result):
-        value = returned.value if returned.value is not None else (returned.body or None)
-        status, headers = _status(returned.status), _gathered(returned.headers)
-        return value, status, headers, returned.content_type or _content_type(headers), returned.retry_after
-    else:
-        value, status, headers = returned, None, {}
-    if hasattr(value, "status_code") and hasattr(value, "headers"):
-        return _unpack_response(value, status, headers)
-    if _is_no_content(value):
-        value = None
-    return value, status, headers, _content_type(headers), None
-
-
-def _unpack_tuple(returned: tuple[Any, ...]) -> tuple[Any, int | None, Headers]:
-    value, *rest = returned or (None,)
-    status: int | None = None
-    headers: Headers = {}
-    try:
-        match rest:
-            case []:
-                pass
-            case [(Mapping() | list()) as given]:
-                headers = gathered(given)
-            case [given]:
-                status = _status(given)
-            case [given, given_headers]:
-                status = None if given is None else _status(given)
-                headers = gathered(given_headers or {})
-            case _:
-                raise ValueError
-    except (TypeError, ValueError):
-        said = "a tuple must be (value, status), (value, headers) or (value, status, headers)"
-        raise InvalidReply(said) from None
-    return value, status, headers
-
-
-def _gathered(given: Any) -> Headers:
-    try:
-        return gathered(given)
-    except (TypeError, ValueError):
-        raise InvalidReply("headers must be a mapping, or pairs of name and value") from None
-
-
-def _check_headers(headers: Headers) -> None:
-    """Refuse what HTTP cannot carry (RFC 9110, section 5.5), on every door: a result on record may be asked for."""
-    for name, value in pairs(headers):
-        if _TOKEN.fullmatch(name) is None:
-            raise InvalidReply(f"{name!r} is not the name of a header")
-        if _CONTROLS.search(value):
-            raise InvalidReply(f"the header {name} has a line break or a control character in its value")
-
-
-def _status(given: Any) -> int:
-    status = getattr(given, "value", given)
-    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
-        raise InvalidReply(f"{given!r} is not an HTTP status: return (value, status) with a number from 200 to 599")
-    return int(status)
-
-
-def _is_no_content(value: Any) -> bool:
-    """Whether this is connexion's ``NoContent``; connexion is not imported unless the handler did."""
-    connexion = sys.modules.get("connexion.datastructures")
-    return connexion is not None and value is connexion.NoContent
-
-
-def _unpack_response(response: Any, status: int | None, more: Headers) -> Unpacked:
-    """Read a response of starlette or connexion; a streaming one keeps its iterator, a file is read as it is sent."""
-    headers: Headers = {**_gathered(list((response.headers or {}).items())), **more}
-    content_type = (
-        _content_type(headers) or getattr(response, "content_type", None) or getattr(response, "media_type", None)
-    )
-    headers = {name: item for name, item in headers.items() if name.lower() != "content-length"}
-    body: Any = getattr(response, "body_iterator", None)
-    if body is None:
-        body = getattr(response, "body", None)
-    if body is None and (path := getattr(response, "path", None)) is not None:
-        body = FileStream(path)
-    if isinstance(body, str):
-        body = body.encode()  # it is encoded already, JSON too
-    if body == b"" and content_type is None:
-        body = None
-    return body, status or _status(response.status_code), headers, content_type, None
-
-
-def _validators(file: FileStream, headers: Headers) -> dict[str, str]:
+def _file_validators(file: FileStream, headers: Headers) -> dict[str, str]:
     """Return the validators of a file (RFC 9110, section 8.8), those apart that the handler gave."""
     given = {name.lower() for name in headers}
     found = {"ETag": file.etag, "Last-Modified": file.modified}
     return {name: value for name, value in found.items() if name.lower() not in given}
-
-
-def _content_type(headers: Headers) -> str | None:
-    return first(headers, "content-type") if headers else None
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "text/plain"
-    if isinstance(value, Path):
-        return media_type_of(value)
-    if isinstance(value, (*BYTES, AsyncIterable, Iterator)):
-        return "application/octet-stream"
-    return "application/json"
-
-
-def chunk(item: Any) -> bytes:
-    """Return one chunk of a stream: text and bytes as they are, other values as a line of JSON."""
-    if isinstance(item, str):
-        return item.encode()
-    return bytes(item) if isinstance(item, BYTES) else encode_json(item) + b"\n"
-
-
-def event_chunk(item: Any) -> bytes:
-    """Write one server-sent event (HTML, section 9.2): a mapping's id, event, retry and data, or data alone."""
-    fields = item if isinstance(item, Mapping) and "data" in item else {"data": item}
-    lines = [
-        f"{name}: {_LINE_END.sub(' ', str(fields[name]))}"
-        for name in ("id", "event", "retry")
-        if fields.get(name) is not None
-    ]
-    data = fields["data"]
-    if isinstance(data, BYTES):
-        data = bytes(data).decode("utf-8", "replace")
-    text = data if isinstance(data, str) else encode_json(data).decode()
-    lines += [f"data: {line}" for line in _LINE_END.split(text)]
-    return ("\n".join(lines) + "\n\n").encode()
