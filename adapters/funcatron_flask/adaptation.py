@@ -52,7 +52,7 @@ def from_flask(app: Flask, *specs: Source, handlers: Handlers | None = None, **o
 
     ``specs`` describe them: an operation is the view that has its method and path, else it is found as ever
     (``handlers``, import). Without specs the documents are those that the application makes of itself (APIFlask,
-    flask-smorest, FlaskApiSpec) if they are valid, else one is derived from its routes. ``options`` are Funcatron's;
+    flask-smorest) if they are valid, else one is derived from its routes. ``options`` are Funcatron's;
     by ``overlays`` a document gets its ``x-funcatron``. Everything that is no function is the application's own:
     mounted at ``/``.
 

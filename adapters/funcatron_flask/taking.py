@@ -1,4 +1,4 @@
-"""Documents that an application has already: APIFlask's, those of flask-smorest and of FlaskApiSpec."""
+"""Documents that an application has already: APIFlask's, and those of flask-smorest."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ def _documents(app: Flask) -> Iterator[Any]:
     if smorest is not None:
         for api in smorest["apis"].values():
             yield api["ext_obj"].spec.to_dict()
-    for extension in app.extensions.values():
-        if type(extension).__module__.partition(".")[0] == "flask_apispec":
-            yield extension.spec.to_dict()
 
 
 def _plain(document: Any) -> dict[str, Any]:
