@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from a2wsgi import ASGIMiddleware
@@ -26,6 +25,7 @@ from funcatron.importing import import_handler
 from funcatron.registry import Handlers
 from funcatron.types import Handler
 from funcatron_flask.adaptation import Mounted, Source
+from funcatron_flask.contexts import SERVICE, Contexts
 from funcatron_flask.routes import routes_of, shape
 
 __all__ = ["FuncatronFlask"]
@@ -37,9 +37,9 @@ StartResponse = Callable[..., Any]
 class FuncatronFlask:
     """A Flask extension: ``FuncatronFlask(app, "openapi.yaml")``, or ``init_app(app)`` later.
 
-    ``specs`` and ``options`` are Funcatron's. Handlers run in the application's context: ``current_app``, ``g`` and
-    extensions work in them, and so on workers. ``funcatron`` is the Funcatron, there after ``init_app``; the command
-    line takes the Flask application (``funcatron worker module:app``).
+    ``specs`` and ``options`` are Funcatron's. Handlers and their services run in the application's context:
+    ``current_app``, ``g`` and extensions work in them, on workers too. ``funcatron`` is the Funcatron, there after
+    ``init_app``; the command line takes the Flask application (``funcatron worker module:app``).
     """
 
     funcatron: Funcatron
@@ -61,7 +61,9 @@ class FuncatronFlask:
         mounts = {"/": Mounted(app, app.wsgi_app), **self._options.get("mounts", {})}
         options = {**self._options, "mounts": mounts}
         made = Funcatron(*self._specs, handlers=lambda _: _not_looked_at, **options)
-        made.handlers = _in_context(app, made, self._handlers)
+        self._contexts = Contexts(app)
+        made.handlers = _in_context(self._contexts, made, self._handlers)
+        made.service(SERVICE)(self._contexts.of_call)
         if hidden := _collisions(app, made):
             raise FuncatronError(f"functions would hide views of {app.name}: {'; '.join(hidden)}")
         self.funcatron = made
@@ -69,8 +71,16 @@ class FuncatronFlask:
         app.wsgi_app = _Front(made, Mounted(app, app.wsgi_app))  # type: ignore[method-assign]
 
     def service(self, name: str) -> Callable[[F], F]:
-        """Register the decorated factory as a service for handlers (Funcatron.service)."""
-        return self.funcatron.service(name)
+        """Register the decorated factory as a service for handlers (Funcatron.service).
+
+        A function is opened and closed in the application's context, which is then the handler's, too.
+        """
+
+        def register(factory: F) -> F:
+            self.funcatron.service(name)(self._contexts.service(factory))
+            return factory
+
+        return register
 
 
 class _Front:
@@ -122,12 +132,16 @@ class _Gone(OSError):
     """The client is gone: what is sent to it ends here (ASGI 3.0, ``send`` of a closed connection)."""
 
 
+class _BrokenOff(RuntimeError):
+    """An answer ended before its end: a server that hears of it closes the connection."""
+
+
 class _Answer(Iterator[bytes]):
     """One answer of a Funcatron, as WSGI; given up, it ends the stream that it is made of."""
 
     def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, environ: Any, start_response: StartResponse) -> None:
         self._app = app
-        self._gone = False
+        self._gone = self._whole = False
         self._chunks: Iterator[bytes] = iter(ASGIMiddleware(self._serve, loop=loop)(environ, start_response))
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
@@ -135,8 +149,11 @@ class _Answer(Iterator[bytes]):
             if self._gone:
                 raise _Gone
             await send(message)
+            self._whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         await self._app(scope, receive, sending)
+        if not self._whole and not self._gone:
+            raise _BrokenOff("the answer ended before its end")
 
     def __next__(self) -> bytes:
         return next(self._chunks)
@@ -149,7 +166,7 @@ class _Answer(Iterator[bytes]):
                 pass
 
 
-def _in_context(app: Flask, funcatron: Funcatron, given: Handlers | None) -> Callable[[str], Handler | None]:
+def _in_context(contexts: Contexts, funcatron: Funcatron, given: Handlers | None) -> Callable[[str], Handler | None]:
     operations = {operation.name: operation for document in funcatron.documents for operation in document.operations}
 
     def handler(name: str) -> Handler | None:
@@ -157,38 +174,9 @@ def _in_context(app: Flask, funcatron: Funcatron, given: Handlers | None) -> Cal
         operation = operations.get(name)
         if found is None and operation is not None and operation.target is not None:
             found = import_handler(operation.target, operation.document.folder)
-        return _wrapped(app.app_context, found) if callable(found) else found
+        return contexts.handler(found) if callable(found) else found
 
     return handler
-
-
-def _wrapped(context: Callable[[], AbstractContextManager[Any]], handler: Handler) -> Handler:
-    """Return a handler that runs in an application's context, where it runs: in its thread, on its loop."""
-    if inspect.isasyncgenfunction(handler):
-        return handler  # it has no context of its own that would outlive a chunk
-    if inspect.iscoroutinefunction(handler):
-
-        @functools.wraps(handler)
-        async def on_loop(*args: Any, **kwargs: Any) -> Any:
-            with context():
-                return await handler(*args, **kwargs)
-
-        return on_loop
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def streaming(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with context():
-                yield from handler(*args, **kwargs)
-
-        return streaming
-
-    @functools.wraps(handler)
-    def in_thread(*args: Any, **kwargs: Any) -> Any:
-        with context():
-            return handler(*args, **kwargs)
-
-    return in_thread
 
 
 def _collisions(app: Flask, funcatron: Funcatron) -> list[str]:

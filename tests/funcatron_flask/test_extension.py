@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -104,6 +105,98 @@ def test_services_are_registered_on_the_extension() -> None:
     assert app.test_client().get("/sums/2").json == 42
 
 
+SEEN = "seen"
+
+
+def noted(what: str) -> int:
+    """Note in the call's ``g`` that this happened in the application's context; returns how much has."""
+    seen: list[str] = g.setdefault(SEEN, [])
+    seen.append(f"{what} of {current_app.name}")
+    return len(seen)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[int]:
+    yield noted("open")
+    noted("close")
+
+
+def generated() -> Iterator[int]:
+    yield noted("open")
+    noted("close")
+
+
+async def generated_async() -> AsyncIterator[int]:
+    yield noted("open")
+    noted("close")
+
+
+def plain(n: int, base: int) -> int:
+    return noted("handler") + base + n
+
+
+async def plain_async(n: int, base: int) -> int:
+    return noted("handler") + base + n
+
+
+def streaming(n: int, base: int) -> Iterator[str]:
+    for number in range(n):
+        yield f"{noted('chunk') + base + number}\n"
+
+
+CALLED = [f"{what} of outer" for what in ("open", "handler", "close")]
+
+
+@pytest.mark.parametrize("factory", [held, generated, generated_async])
+@pytest.mark.parametrize(
+    ("handler", "text", "happened"),
+    [
+        (plain, "5\n", CALLED),
+        (plain_async, "5\n", CALLED),
+        (streaming, "3\n5\n", [CALLED[0], *["chunk of outer"] * 2, CALLED[2]]),
+    ],
+)
+def test_a_service_shares_the_context_of_its_handler(
+    handler: Any, text: str, happened: list[str], factory: Any
+) -> None:
+    media = {"text/plain": {}} if handler is streaming else {"application/json": {}}
+    app, functions = site(handler, document(responses={"200": {"description": "ok", "content": media}}))
+    torn_down: list[list[str]] = []
+    app.teardown_appcontext(lambda _error: torn_down.append(g.get(SEEN, [])))
+    assert functions.service("base")(factory) is factory
+    answer = app.test_client().get("/sums/2")
+    assert (answer.status_code, answer.text.strip()) == (200, text.strip())
+    assert happened in torn_down
+
+
+def test_a_service_that_fails_to_commit_fails_the_call() -> None:
+    app, functions = site(plain)
+
+    @functions.service("base")
+    def base() -> Iterator[int]:
+        yield 1
+        raise LookupError(current_app.name)
+
+    assert app.test_client().get("/sums/2").status_code == 500
+
+
+def test_services_need_each_other_and_classes_are_left_alone() -> None:
+    class Two:
+        def __enter__(self) -> int:
+            return 2
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    def base(two: int) -> Any:
+        return contextlib.nullcontext(noted("open") + two)
+
+    app, functions = site(plain)
+    functions.service("two")(Two)
+    functions.service("base")(base)
+    assert app.test_client().get("/sums/2").json == 2 + 3 + 2
+
+
 def test_a_function_that_would_hide_a_view_is_refused() -> None:
     app = Flask("outer")
     app.add_url_rule("/sums/<int:number>", "mine", lambda number: "")
@@ -114,6 +207,21 @@ def test_a_function_that_would_hide_a_view_is_refused() -> None:
 def test_mistakes_of_a_document_are_said_at_once() -> None:
     with pytest.raises(SpecError, match="is required"):
         FuncatronFlask(Flask("outer"), {"openapi": "3.0.3", "info": {"title": "t"}, "paths": {}})
+
+
+def test_a_stream_that_breaks_off_is_not_taken_for_whole() -> None:
+    def breaking(n: int) -> Iterator[str]:
+        yield "more\n"
+        raise LookupError(n)
+
+    reply = {"200": {"description": "lines", "content": {"text/plain": {}}}}
+    app, _ = site(breaking, document(responses=reply))
+    answer = app.test_client().get("/sums/2")
+    chunks = iter(answer.response)
+    assert next(chunks) == b"more\n"
+    with pytest.raises(RuntimeError, match="ended before its end"):
+        next(chunks)
+    answer.close()
 
 
 def test_a_stream_that_is_given_up_ends() -> None:
