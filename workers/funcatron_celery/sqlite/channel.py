@@ -206,7 +206,7 @@ class Channel(virtual.Channel):
             queues.append(queues.pop(place))
             callback(message, queue)
             return True
-        self._rests_until = min(look_at.get(queue, 0.0) for queue in queues)
+        self._rests_until = min((look_at.get(queue, 0.0) for queue in queues), default=0.0)
         return False
 
     def _next(self, queue: str) -> Claimed:

@@ -143,6 +143,12 @@ class Transport(virtual.Transport):
                 channel.look()
             self._reap(time.monotonic())
 
+    def deliver_more(self, seconds: float) -> None:
+        """Deliver what is at hand, message by message, until ``seconds`` have passed or somebody interrupts."""
+        until = time.monotonic() + seconds
+        while not self._interrupted and time.monotonic() < until and self._deliver_next():
+            pass
+
     def _deliver_next(self) -> bool:
         """Deliver one message of the channel whose turn it is; False where none has any.
 
