@@ -7,7 +7,10 @@ it in one step or not at all. The states themselves come from the table in ``fun
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any, cast
 
 import msgspec
@@ -18,9 +21,11 @@ from funcatron.ports import Ending
 
 __all__ = [
     "Change",
+    "Kind",
     "admit",
     "applied",
     "cancel",
+    "change",
     "expire",
     "fail",
     "failed_attempt",
@@ -35,74 +40,108 @@ LONGEST_DETAIL = 500
 """Characters of a problem's detail that the history keeps."""
 
 
-class Change(msgspec.Struct, frozen=True):
-    """A compare-and-set of one record.
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What all changes of one kind have in common. One object stands for it, under which stores keep what they make of
+    it.
 
-    ``before``: the states it starts from. ``sets``: field to value; beyond the fields of Execution a store keeps
-    ``published_at`` (when a message was last published, None: not since it waits) and ``lost`` (attempts that ended
-    with their worker). ``counts``: fields that grow by one. ``attempt``: the attempt that must be running.
-    ``unexpired``: the time (seconds since the epoch) at which a queued record must not have expired. ``failed_at``:
-    when the attempt failed that ends so; a store then adds ``failed_attempt`` to the record's history. ``in_turn``: no
-    other with its ``order_key`` that was accepted earlier may be there, not ended. ``limit``: fewer of its function
-    than this must be running.
+    ``before``: the states it starts from. ``fixed``: fields to what they are always set to, the state or null.
+    ``sets``: the fields that are set to values. ``counts``: fields that grow by one. ``in_turn``: no other with its
+    ``order_key`` that was accepted earlier may be there, not ended. ``asks``: whether a change says ``attempt``,
+    ``unexpired``, ``limit``.
     """
 
     before: tuple[State, ...]
-    sets: Mapping[str, Any]
-    counts: tuple[str, ...] = ()
+    fixed: Mapping[str, Any]
+    sets: tuple[str, ...]
+    counts: tuple[str, ...]
+    in_turn: bool
+    asks: tuple[bool, bool, bool]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A compare-and-set of one record.
+
+    ``values`` are those of its kind's ``sets``, in order; beyond the fields of Execution a store keeps
+    ``published_at`` (when a message was last published, None: not since it waits) and ``lost`` (attempts that ended
+    with their worker). ``attempt``: the attempt that must be running. ``unexpired``: the time (seconds since the epoch)
+    at which a queued record must not have expired. ``limit``: fewer of its function than this must be running.
+    ``failed_at``: when the attempt failed that ends so; a store then adds ``failed_attempt`` to the record's history.
+    """
+
+    kind: Kind
+    values: tuple[Any, ...]
     attempt: int | None = None
     unexpired: float | None = None
-    failed_at: float | None = None
-    in_turn: bool = False
     limit: int | None = None
+    failed_at: float | None = None
+
+    @property
+    def sets(self) -> dict[str, Any]:
+        """All fields that it sets, to their values."""
+        return {**self.kind.fixed, **dict(zip(self.kind.sets, self.values, strict=True))}
 
 
 _FIELDS = frozenset(Execution.__struct_fields__)
 _NO_ATTEMPT = {"deadline": None, "due_at": None}
 _NO_GATE = {"gate": None}
-_NO_OUTCOME = {"result": None, "problem": None, "failure": None, "progress": None}
+_OUTCOME = ("result", "problem", "failure")
+_NO_OUTCOME = dict.fromkeys((*_OUTCOME, "progress"))
+_is_given = functools.partial(operator.is_not, None)
 
 
 def start(now: float, worker: str, deadline: float | None, limit: int | None = None) -> Change:
     """``queued|retrying`` to ``running``, its gates being open; what the attempt before left is cleared."""
-    sets = {**_NO_OUTCOME, **_NO_GATE, "started_at": now, "worker": worker, "deadline": deadline, "due_at": None}
-    if limit is not None:
-        sets["concurrency"] = limit
+    kind = _started(deadline is not None, limit is not None)
+    values = tuple(filter(_is_given, (now, worker, deadline, limit)))
+    return Change(kind, values, unexpired=now, limit=limit)
+
+
+@functools.cache
+def _started(timed: bool, limited: bool) -> Kind:
     found, state = _found("start", None)
-    return Change(found, {"state": state, **sets}, ("attempt",), unexpired=now, in_turn=True, limit=limit)
+    sets = ("started_at", "worker", *(["deadline"] * timed), *(["concurrency"] * limited))
+    cleared = {**_NO_OUTCOME, **_NO_GATE, **_NO_ATTEMPT}
+    fixed = {"state": state, **{name: None for name in cleared if name not in sets}}
+    return Kind(found, fixed, sets, ("attempt",), True, (False, True, limited))
 
 
 def hold(now: float, gate: Gate) -> Change:
     """What waits stays as it is, without a message, until its gate opens."""
-    return Change(lifecycle.WAITING, {"gate": gate, "due_at": None, "published_at": None}, unexpired=now)
+    return change(lifecycle.WAITING, {"gate": gate, "due_at": None, "published_at": None}, unexpired=now)
 
 
 def admit(now: float) -> Change:
     """What waits is let through its gate: it is due."""
-    return Change(lifecycle.WAITING, {"gate": "admitted", "due_at": now, "published_at": None})
+    return change(lifecycle.WAITING, {"gate": "admitted", "due_at": now, "published_at": None})
 
 
 def finish(now: float, attempt: int, ending: Ending) -> Change:
     """``running`` to what ``ending`` says; raises TransitionError where it names no end of an attempt."""
-    sets: dict[str, Any] = {
-        **_NO_ATTEMPT,
-        "result": ending.result,
-        "problem": ending.problem,
-        "failure": ending.failure,
-    }
-    if ending.change == "retry":
-        sets |= {"due_at": now if ending.due_at is None else ending.due_at, "published_at": None}
-    else:
-        sets |= {"ended_at": now}
-    name = cast("lifecycle.Change", ending.change)  # the table is asked whether it is one
-    failed_at = None if name == "succeed" else now
-    return _change(name, sets, states=("running",), attempt=attempt, failed_at=failed_at)
+    return _finish(now, attempt, ending, lost=False)
 
 
 def lose(now: float, attempt: int, ending: Ending) -> Change:
     """As ``finish``, for an attempt whose worker is gone."""
-    ended = finish(now, attempt, ending)
-    return msgspec.structs.replace(ended, counts=("lost",))
+    return _finish(now, attempt, ending, lost=True)
+
+
+def _finish(now: float, attempt: int, ending: Ending, *, lost: bool) -> Change:
+    result, problem, failure = ending.result, ending.problem, ending.failure
+    kind = _finished(ending.change, result is not None, problem is not None, failure is not None, lost)
+    moment = ending.due_at if ending.change == "retry" and ending.due_at is not None else now
+    values = tuple(filter(_is_given, (result, problem, failure, moment)))
+    return Change(kind, values, attempt=attempt, failed_at=None if ending.change == "succeed" else now)
+
+
+@functools.cache
+def _finished(change: str, result: bool, problem: bool, failure: bool, lost: bool) -> Kind:
+    retried = change == "retry"
+    found, state = _found(cast("lifecycle.Change", change), ("running",))  # the table is asked whether it is one
+    sets = (*compress(_OUTCOME, (result, problem, failure)), "due_at" if retried else "ended_at")
+    cleared = (*_NO_ATTEMPT, *_OUTCOME, *(["published_at"] * retried))
+    fixed = {"state": state, **{name: None for name in cleared if name not in sets}}
+    return Kind(found, fixed, sets, ("lost",) if lost else (), False, (True, False, False))
 
 
 def cancel(now: float) -> Change:
@@ -127,8 +166,7 @@ def applied(change: Change, execution: Execution) -> Execution:
     sets = change.sets
     if not sets.keys() <= _FIELDS:
         sets = {name: value for name, value in sets.items() if name in _FIELDS}
-    if change.counts:
-        sets = {**sets, **{name: getattr(execution, name) + 1 for name in change.counts if name in _FIELDS}}
+    sets |= {name: getattr(execution, name) + 1 for name in change.kind.counts if name in _FIELDS}
     return msgspec.structs.replace(execution, **sets)
 
 
@@ -163,15 +201,35 @@ def expire(now: float) -> Change:
 
 def _change(
     name: lifecycle.Change,
-    sets: dict[str, Any],
+    sets: Mapping[str, Any],
     *,
     states: tuple[State, ...] | None = None,
-    counts: tuple[str, ...] = (),
-    attempt: int | None = None,
     failed_at: float | None = None,
 ) -> Change:
     found, state = _found(name, states)
-    return Change(found, {"state": state, **sets}, counts, attempt, failed_at=failed_at)
+    return change(found, {"state": state, **sets}, failed_at=failed_at)
+
+
+def change(
+    before: tuple[State, ...],
+    sets: Mapping[str, Any],
+    *,
+    attempt: int | None = None,
+    unexpired: float | None = None,
+    failed_at: float | None = None,
+) -> Change:
+    """Return the change from these states that sets these fields."""
+    given = tuple(name for name, value in sets.items() if value is not None and name != "state")
+    fixed = tuple((name, value) for name, value in sets.items() if name not in given)
+    kind = _kind(before, fixed, given, (attempt is not None, unexpired is not None, False))
+    return Change(kind, tuple(sets[name] for name in given), attempt, unexpired, None, failed_at)
+
+
+@functools.cache
+def _kind(
+    before: tuple[State, ...], fixed: tuple[tuple[str, Any], ...], sets: tuple[str, ...], asks: tuple[bool, bool, bool]
+) -> Kind:
+    return Kind(before, dict(fixed), sets, (), False, asks)
 
 
 @functools.cache

@@ -177,7 +177,7 @@ class MemoryStore:
 
     def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
         """Note how far the running attempt is; nothing happens where it no longer runs."""
-        self._apply(Change(before=("running",), sets={"progress": progress}, attempt=attempt), execution_id)
+        self._apply(changes.change(("running",), {"progress": progress}, attempt=attempt), execution_id)
 
     def log(self, execution_id: str, lines: Sequence[LogLine]) -> None:
         """Append captured log lines."""
@@ -213,7 +213,7 @@ class MemoryStore:
             for execution in executions:
                 found = self._records.get(execution.id, execution)
                 if (found.attempt, found.due_at or 0.0) == (execution.attempt, execution.due_at or 0.0):
-                    self._apply(Change(before=WAITING, sets={"published_at": now}), execution.id)
+                    self._apply(changes.change(WAITING, {"published_at": now}), execution.id)
 
     def expire(self, now: float) -> int:
         """End what is queued past its time; return how many."""
@@ -298,15 +298,15 @@ class MemoryStore:
             found = self._records.get(execution_id)
             if found is None or not _applies(change, found):
                 return None
-            if change.in_turn and not self._in_turn(found):
+            if change.kind.in_turn and not self._in_turn(found):
                 return None
             if change.limit is not None and self._running(found.function) >= change.limit:
                 return None
             changed = self._records[execution_id] = changes.applied(change, found)
             if (attempt := changes.failed_attempt(change, changed)) is not None:
                 self._attempts.setdefault(execution_id, []).append(attempt)
-            if "published_at" in change.sets:
-                self._published[execution_id] = change.sets["published_at"]
+            if "published_at" in (sets := change.sets):
+                self._published[execution_id] = sets["published_at"]
             if changed.gated and changed.state not in (found.state, "running"):
                 self._follow(changed, self._clock.time())
             return changed
@@ -328,7 +328,7 @@ def _applies(change: Change, execution: Execution) -> bool:
         and execution.state == "queued"
         and (execution.expires_at is not None and execution.expires_at <= change.unexpired)
     )
-    return execution.state in change.before and change.attempt in (None, execution.attempt) and not expired
+    return execution.state in change.kind.before and change.attempt in (None, execution.attempt) and not expired
 
 
 def _identity(execution: Execution) -> tuple[str | None, str | None, str]:

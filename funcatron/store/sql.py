@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,7 +21,7 @@ import msgspec
 from funcatron.execution import STATES, Attempt, Execution, LogLine, Progress, Status, StoredResult
 from funcatron.ports import ExecutionQuery, Reservation
 from funcatron.store import gates
-from funcatron.store.changes import Change
+from funcatron.store.changes import Change, Kind
 
 __all__ = ["COLUMNS", "after", "from_row", "insert", "left", "page", "to_row", "update"]
 
@@ -138,9 +138,6 @@ _CONDITIONS: Final = (
 """What a Change may ask of a record: ``in_turn``, ``attempt``, ``unexpired``, ``limit``; each but the first has a
 parameter."""
 
-_is_given: Final = functools.partial(operator.is_not, None)
-
-
 _IN_STATE: Final = {state: f"state = '{state}'" for state in STATES}
 """The state in the text, not a parameter: only so SQLite sees that its partial index will do."""
 
@@ -190,13 +187,9 @@ def update(change: Change, execution_id: str, *, returning: bool = True) -> tupl
     """Return the compare-and-set that applies ``change`` to one record, and its parameters in order; where
     ``returning``, it gives a row for ``after``.
     """
-    sets = change.sets
-    limits = change.attempt, change.unexpired, change.limit
-    values = [*filter(_is_given, sets.values()), execution_id, *filter(_is_given, limits)]
-    conditions = (change.in_turn, *map(_is_given, limits))
-    text, encoded = _update(
-        change.before, tuple(sets), tuple(map(_is_given, sets.values())), change.counts, conditions, returning
-    )
+    text, encoded = _update(change.kind, returning)
+    asked = compress((change.attempt, change.unexpired, change.limit), change.kind.asks)
+    values = [*change.values, execution_id, *asked]
     for place in encoded:
         values[place] = _text(values[place])
     return text, values
@@ -204,19 +197,18 @@ def update(change: Change, execution_id: str, *, returning: bool = True) -> tupl
 
 def left(change: Change) -> str:
     """Return the select, by id, of a row for ``after``."""
-    return _left(tuple(change.sets)).select
+    return _left(change.kind).select
 
 
 def after(change: Change, row: Sequence[Any]) -> Execution:
     """Return the record as ``change`` left it; ``row`` is what its statement gave: all that was not known before."""
-    sets = change.sets
-    left = _left(tuple(sets))
+    left = _left(change.kind)
     values = dict(zip(left.names, row, strict=True))
     for name, decode in left.decoded:
         value = values[name]
         if value is not None:
             values[name] = decode(value)
-    values.update(sets)
+    values.update(change.sets)
     for name in left.strangers:
         del values[name]
     return Execution(**values)
@@ -294,24 +286,18 @@ def _insert(given: tuple[bool, ...]) -> str:
     return f"insert into execution ({', '.join(names)}) values ({places}) on conflict do nothing"
 
 
-@functools.lru_cache(maxsize=64)
-def _update(
-    states: tuple[str, ...],
-    names: tuple[str, ...],
-    given: tuple[bool, ...],
-    counts: tuple[str, ...],
-    conditions: tuple[bool, ...],
-    returning: bool,
-) -> tuple[str, tuple[int, ...]]:
-    """Return a statement, and the places of those of its parameters that are JSON; ``given``: which are not null."""
-    sets = [f"{name} = {'?' if there else 'null'}" for name, there in zip(names, given, strict=True)]
-    sets += [f"{name} = {name} + 1" for name in counts]
-    found = ", ".join(f"'{state}'" for state in states)
-    also = "".join(f" and {text}" for text, wanted in zip(_CONDITIONS, conditions, strict=True) if wanted)
+@functools.lru_cache(maxsize=256)
+def _update(kind: Kind, returning: bool) -> tuple[str, tuple[int, ...]]:
+    """Return a statement, and the places of those of its parameters that are JSON."""
+    sets = [f"{name} = {'null' if value is None else repr(value)}" for name, value in kind.fixed.items()]
+    sets += [f"{name} = ?" for name in kind.sets]
+    sets += [f"{name} = {name} + 1" for name in kind.counts]
+    found = ", ".join(f"'{state}'" for state in kind.before)
+    asks = zip(_CONDITIONS, (kind.in_turn, *kind.asks), strict=True)
+    also = "".join(f" and {text}" for text, asked in asks if asked)
     text = f"update execution set {', '.join(sets)} where id = ? and state in ({found}){also}"
-    parameters = [name for name, there in zip(names, given, strict=True) if there]
-    encoded = tuple(place for place, name in enumerate(parameters) if name in _JSON)
-    return f"{text} returning {', '.join(_left(names).names)}" if returning else text, encoded
+    encoded = tuple(place for place, name in enumerate(kind.sets) if name in _JSON)
+    return f"{text} returning {', '.join(_left(kind).names)}" if returning else text, encoded
 
 
 class _Left(NamedTuple):
@@ -326,8 +312,9 @@ class _Left(NamedTuple):
     strangers: tuple[str, ...]
 
 
-@functools.lru_cache(maxsize=64)
-def _left(sets: tuple[str, ...]) -> _Left:
+@functools.lru_cache(maxsize=256)
+def _left(kind: Kind) -> _Left:
+    sets = (*kind.fixed, *kind.sets)
     names = tuple(name for name in _FIELDS if name not in sets)
     return _Left(
         names,
