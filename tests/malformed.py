@@ -345,6 +345,22 @@ ROWS: list[bytes] = [
     b'{"properties": {}, "body": "", "headers": {"x": {"__type__": "decimal", "__value__": "no number"}}}',
     b'{"properties": {"body_encoding": 5}, "body": "x", "headers": {}}',
     b"[" * 20_000,
+    b"x" * 5_000_000,
+    b"true",
+    b'"text"',
+    b"17",
+    b'{"body": "", "properties": {"delivery_tag": 7, "delivery_info": {"exchange": "", "routing_key": "funcatron"}}}',
+    b'{"body": "x", "properties": {"delivery_tag": "t1", "body_encoding": "rot13",'
+    b' "delivery_info": {"exchange": "", "routing_key": "funcatron"}}}',
+    b'{"body": "x", "headers": [1], "properties": {"delivery_tag": "t2",'
+    b' "delivery_info": {"exchange": "", "routing_key": "funcatron"}}}',
+    b'{"body": {}, "properties": {"delivery_tag": "t3",'
+    b' "delivery_info": {"exchange": "", "routing_key": "funcatron"}}}',
+    b'{"body": "%%%", "headers": {"task": "tried.note", "id": "r3"}, "content-type": "application/json",'
+    b' "properties": {"delivery_tag": "t4", "body_encoding": "base64", "delivery_info": {"exchange": "",'
+    b' "routing_key": "funcatron"}}}',
+    b'{"body": "", "headers": null, "content-type": [], "content-encoding": {}, "properties": {"delivery_tag": "t5",'
+    b' "delivery_info": {"exchange": "", "routing_key": "funcatron"}}}',
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.connection import Connection
+from kombu.transport import TRANSPORT_ALIASES
 
 from funcatron_celery.durability import check_installed
 from funcatron_celery.frames import frame_handler
@@ -17,6 +18,7 @@ AMQP_OPTIONS: dict[str, Any] = {"confirm_publish": True, "frame_handler": frame_
 """What every connection to RabbitMQ has: a message is published when the broker says so, and none stops its reader."""
 
 register()  # the scheme sqlite:// is ours in every process that imports this
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "funcatron_celery.redis_transport:Transport"))
 
 
 def connect(url: str, *, heartbeat: float = 0.0, options: dict[str, Any] | None = None) -> Connection:

@@ -63,5 +63,5 @@ def _readable(content: bytes) -> bytes:
 def _replaced(content: bytes, error: BaseException) -> bytes:
     said = f"{type(error).__name__}: {error}"[:500]
     logger.warning("the properties of a message cannot be read: %s", said)
-    properties: bytes = amqp.Message(application_headers={UNREADABLE: said})._serialize_properties()  # noqa: SLF001
+    properties: bytes = amqp.Message(application_headers={UNREADABLE: f"properties: {said}"})._serialize_properties()  # noqa: SLF001
     return bytes(content[:FIXED]) + properties

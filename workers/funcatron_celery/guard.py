@@ -131,7 +131,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         if message.body == BODY:  # it need not be parsed, here and again by Celery
             message._decoded_cache = [[], {}, dict(EMBED)]  # noqa: SLF001 - what message.payload returns
         elif UNREADABLE in message.headers:
-            detail = f"the message's properties cannot be read: {message.headers[UNREADABLE]}"
+            detail = f"the message cannot be read: {message.headers[UNREADABLE]}"
             return Refusal(reason="malformed", detail=detail)
         return examine(
             message.headers,

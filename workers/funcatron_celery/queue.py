@@ -187,7 +187,7 @@ class QueueTrigger:
     def _store(self, message: Any, publish: Publish) -> bool:
         """Publish until it is durable; False where this trigger ends before. Raises Problem for what is no event."""
         if (unreadable := (message.headers or {}).get(UNREADABLE)) is not None:
-            raise Problem(400, detail=f"the message's properties cannot be read: {unreadable}")
+            raise Problem(400, detail=f"the message cannot be read: {unreadable}")
         if len(message.body) > self._largest:
             raise Problem(413, detail=f"the body is {len(message.body)} bytes; at most {self._largest} are taken")
         event = to_event(self._name, message.body, message.headers, message.content_type, self._identity(message))
