@@ -287,7 +287,8 @@ class Trigger(Protocol):
     A class of a kind is called with keyword arguments: ``function`` (name), ``settings`` (the object under the kind),
     ``config`` (funcatron.settings.Settings). It raises nothing for bad settings: ``check`` lists them. A class whose
     event is known at load has a classmethod ``example(settings) -> CloudEvent`` too: a function that it could never
-    call, because something required is missing, is then refused at load.
+    call, because something required is missing, is then refused at load. So is one with a parameter that no member
+    can fill, where a classmethod ``members(settings) -> Collection[str]`` tells all that its events' data may have.
 
     More that a class may have: a method ``warnings() -> Sequence[str]`` for settings that may surprise (``funcatron
     check`` shows them, and they are logged at the start); a method ``rehearse(tell)`` that begins as ``start`` does,

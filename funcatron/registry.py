@@ -16,6 +16,7 @@ from funcatron.annotations import Typed, typed_return
 from funcatron.binding import Binder
 from funcatron.clouds import Clouds
 from funcatron.errors import FuncatronError, InvalidInput, Mistake, SpecError, UnknownFunction
+from funcatron.event import CloudEvent
 from funcatron.garbage import collected_later
 from funcatron.importing import import_handler, make_importable, security_mistakes
 from funcatron.invocation import Invocation
@@ -27,7 +28,7 @@ from funcatron.spec.cache import DocumentCache
 from funcatron.spec.document import Document, examine
 from funcatron.spec.operation import Extension, Operation
 from funcatron.spec.overlay import read_overlays
-from funcatron.types import Handler, is_a, is_async
+from funcatron.types import MISSING, Handler, is_a, is_async
 
 __all__ = ["Function", "Registry", "build_registry", "load_documents"]
 
@@ -185,7 +186,11 @@ def _function(
     returned, unusable = typed_return(handler) if "marshmallow" in sys.modules else (None, None)
     complaints += [(place, unusable)] if unusable else []
     if binder is not None and not complaints:
-        complaints = [*_check_types(operation, binder, returned, named), *_check_examples(operation, binder)]
+        complaints = [
+            *_check_types(operation, binder, returned, named),
+            *_check_examples(operation, binder),
+            *_check_members(operation, binder),
+        ]
     if binder is None or complaints:
         return None, complaints
     if isinstance(handler, View):
@@ -268,6 +273,25 @@ def _check_examples(operation: Operation, binder: Binder) -> list[tuple[str, str
                 (binding.pointer, f"this {binding.kind} can never call {operation.name}: {v.pointer} {v.message}")
                 for v in invalid.violations
             ]
+    return complaints
+
+
+def _check_members(operation: Operation, binder: Binder) -> list[tuple[str, str]]:
+    """Return which triggers can never call the function: those whose data never have what a parameter must have."""
+    complaints = []
+    for binding in operation.extension.triggers:
+        members = getattr(plugins.load("funcatron.triggers", binding.kind), "members", None)
+        if members is None:
+            continue
+        known = sorted(members(binding.settings))
+        event = CloudEvent(id="1", source="/", type=binding.kind, data=dict.fromkeys(known))
+        filled = binder.map_event(event, dict.fromkeys(binding.settings.get("input", {})))
+        said = f"this {binding.kind} can never call {operation.name}"
+        complaints += [
+            (binding.pointer, f"{said}: {slot.pointer} is required; its data have {', '.join(known)}")
+            for slot in binder.slots
+            if slot.parameter.required and slot.default is MISSING and slot.name not in filled
+        ]
     return complaints
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from time import time
@@ -14,13 +14,20 @@ from funcatron_openstack.hint import Hint
 from funcatron_openstack.objects import ObjectVersion, rfc3339
 from funcatron_openstack.verdict import Action, KnownObject
 
-__all__ = ["Place", "deleted", "simulated", "stored"]
+__all__ = ["Place", "deleted", "members", "simulated", "stored"]
 
 TYPE = "org.openstack.swift.object."
 PROJECT = "projectid"
 """The extension attribute that says whose executions an event makes."""
 GENERATION = "generation"
 """The extension attribute that says how many functions stand between a person's upload and this one."""
+
+
+ALWAYS = frozenset(
+    {"account", "project_id", "container", "object", "action", "timestamp", "etag", "transaction_id", "user_id"}
+)
+OF_A_VERSION = frozenset({"size", "content_type", "last_modified", "metadata"})
+"""Members of the data: those that every event may have, and those of what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,11 @@ class Place:
     def source(self) -> str:
         """The source of its events."""
         return f"/v1/{quote(self.account)}/{quote(self.container, safe='')}"
+
+
+def members(actions: Iterable[str]) -> frozenset[str]:
+    """Return all members that the data of these actions' events may have."""
+    return ALWAYS if set(actions) == {"deleted"} else ALWAYS | OF_A_VERSION
 
 
 def stored(place: Place, version: ObjectVersion, action: Action, hint: Hint, generation: int = 0) -> CloudEvent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +25,7 @@ from funcatron.settings import Settings
 from funcatron_openstack.bus import PREFIX, Subscription
 from funcatron_openstack.channel import notified, posted
 from funcatron_openstack.container import Container, Denied
-from funcatron_openstack.events import Place, simulated, stored
+from funcatron_openstack.events import Place, members, simulated, stored
 from funcatron_openstack.filter import ObjectFilter
 from funcatron_openstack.hint import Hint
 from funcatron_openstack.known import KnownObjects
@@ -38,6 +38,7 @@ __all__ = ["SwiftTrigger"]
 
 logger = logging.getLogger("funcatron.swift")
 
+DEFAULT_ACTIONS = ("created",)
 PERIOD = 30.0
 RATE = 100.0
 EXCHANGE, ROUTING_KEY = "swift", "notifications.info"
@@ -54,7 +55,7 @@ class SwiftTrigger:
         self._settings = settings
         self._config = config
         self._wanted = ObjectFilter.from_settings(settings)
-        self._actions = tuple(settings.get("actions", ["created"]))
+        self._actions = tuple(settings.get("actions", DEFAULT_ACTIONS))
         self._notifications: str | None = settings.get("notifications") or config.notifications
         self._told = threading.Event()
         self._container = _container(settings, config)
@@ -74,6 +75,11 @@ class SwiftTrigger:
         if (said := missing("openstack")) is not None:
             mistakes.append(said)
         return mistakes
+
+    @classmethod
+    def members(cls, settings: Mapping[str, Any]) -> Collection[str]:
+        """See funcatron.ports.Trigger."""
+        return members(settings.get("actions", DEFAULT_ACTIONS))
 
     def warnings(self) -> Sequence[str]:
         """Return what may surprise, in words."""

@@ -14,6 +14,7 @@ from funcatron.settings import Settings
 from funcatron_celery.app import make_celery
 from funcatron_celery.durability import check_broker
 from funcatron_celery.identity import Identity
+from funcatron_celery.queue import QueueTrigger
 from funcatron_celery.topology import consumed_queues
 
 
@@ -132,6 +133,14 @@ def test_strict_durability_refuses_what_may_lose_messages(broker: str) -> None:
 def test_a_broker_that_nobody_knows_is_refused(broker: str) -> None:
     with pytest.raises(SettingsError, match=r"there is no broker of that kind: use amqp:// \(RabbitMQ\)"):
         check_broker(Settings(broker=broker))
+
+
+def test_a_queue_at_a_broker_that_nobody_knows_is_a_mistake() -> None:
+    assert QueueTrigger.check({"name": "a", "url": "amqp://localhost"}) == QueueTrigger.check({"name": "a"}) == []
+    (mistake,) = QueueTrigger.check({"name": "a", "url": "foo://localhost"})
+    assert mistake.startswith("url is foo://..., and there is no broker of that kind: use ")
+    (mistake,) = QueueTrigger.check({"name": "a", "url": "localhost"})
+    assert "must be a broker's URL" in mistake
 
 
 @pytest.mark.parametrize("broker", [None, "amqp://localhost", "amqps://localhost"])

@@ -173,6 +173,9 @@ def test_check_says_what_is_wrong() -> None:
     assert "61" in cron
     assert "'Nowhere'" in zone
     assert len(ScheduleTrigger.check({})) == 1
+    (short,) = ScheduleTrigger.check({"cron": "* * * *"})
+    assert short.startswith("a cron expression has five fields (minute, hour, ")
+    assert short.endswith("not 4: '* * * *'")
 
 
 def test_it_describes_itself() -> None:

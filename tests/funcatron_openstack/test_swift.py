@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from funcatron.app import Funcatron
+from funcatron.errors import SpecError
 from funcatron.event import CloudEvent
 from funcatron.ports import Receiver, Trigger
 from funcatron.settings import Settings
@@ -39,6 +41,43 @@ def test_mistakes_in_settings() -> None:
     assert "no slash" in mistake
     (mistake,) = SwiftTrigger.check({"container": "a", "notifications": "localhost"})
     assert "a broker's URL" in mistake
+
+
+OBJECT = {"name": "object", "in": "query", "required": True, "schema": {"type": "string", "pattern": "^raw/"}}
+NAME = {"name": "fileName", "in": "query", "required": True, "schema": {"type": "string"}}
+SIZE = {"name": "size", "in": "query", "required": True, "schema": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "settings", "missing"),
+    [
+        ([OBJECT, SIZE], {}, None),
+        ([OBJECT, NAME], {}, "/query/fileName"),
+        ([OBJECT, NAME], {"input": {"fileName": "$event#/data/metadata/name"}}, None),
+        ([{**NAME, "schema": {"type": "string", "default": "x"}}, {**NAME, "name": "b", "required": False}], {}, None),
+        ([SIZE], {"actions": ["created", "deleted"]}, None),
+        ([SIZE], {"actions": ["deleted"]}, "/query/size"),
+    ],
+)
+def test_a_parameter_that_no_event_can_fill_is_a_mistake(
+    parameters: list[dict[str, Any]], settings: dict[str, Any], missing: str | None
+) -> None:
+    extension = {"triggers": [{"swift": {"container": "photos", **settings}}]}
+    described = {"operationId": "f", "parameters": parameters, "x-funcatron": extension}
+    webhooks = {"photo": {"post": {**described, "responses": {"200": {"description": "ok"}}}}}
+    document = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}, "x-webhooks": webhooks}
+
+    def bound() -> None:
+        _ = Funcatron(document, handlers={"f": lambda **given: None}).registry
+
+    if missing is None:
+        bound()
+        return
+    with pytest.raises(SpecError) as raised:
+        bound()
+    (mistake,) = raised.value.mistakes
+    assert mistake.message.startswith(f"this swift can never call f: {missing} is required; its data have account, ")
+    assert mistake.pointer == "/x-webhooks/photo/post/x-funcatron/triggers/0/swift"
 
 
 def test_what_may_surprise(config: Settings) -> None:

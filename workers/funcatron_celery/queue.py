@@ -28,6 +28,7 @@ from funcatron.settings import Settings
 from funcatron_celery.broker import connect
 from funcatron_celery.dead import DeadLetters
 from funcatron_celery.declare import declare_if_missing
+from funcatron_celery.durability import unknown_kind
 from funcatron_celery.examine import Refusal
 from funcatron_celery.frames import UNREADABLE
 from funcatron_celery.inflate import limit_inflation
@@ -71,9 +72,12 @@ class QueueTrigger:
     def check(cls, settings: Mapping[str, Any]) -> Sequence[str]:
         """See funcatron.ports.Trigger."""
         url = settings.get("url")
-        if url is not None and "://" not in str(url):
+        if url is None:
+            return []
+        if "://" not in str(url):
             return [f"url is {url!r}; it must be a broker's URL such as amqp://localhost"]
-        return []
+        wrong = unknown_kind(str(url))
+        return [f"url is {wrong}"] if wrong is not None else []
 
     def describe(self) -> str:
         """See funcatron.ports.Trigger."""
