@@ -92,7 +92,7 @@ def apply(overlays: Sequence[Source], root: Source) -> Patches:
             mistakes = [
                 mistake
                 for index, action in enumerate(overlay.tree["actions"])
-                for mistake in _act(overlay, ("actions", str(index)), action, root.tree, patches)
+                for mistake in _act(overlay, ("actions", str(index)), action, root, patches)
             ]
             if mistakes:
                 raise SpecError(mistakes)
@@ -135,10 +135,11 @@ def _is_for(overlay: Source, root: Source) -> bool:
     return extended is None or overlay.refer(urldefrag(extended)[0])[0] == root.uri
 
 
-def _act(overlay: Source, place: Parts, action: Mapping[str, Any], tree: Any, patches: Patches) -> Iterator[Mistake]:
+def _act(overlay: Source, place: Parts, action: Mapping[str, Any], root: Source, patches: Patches) -> Iterator[Mistake]:
+    tree: Any = root.tree
     found = [tuple(str(part) for part in match.parts) for match in _query(action["target"]).finditer(tree)]
     if not found:
-        mistake = overlay.mistake((*place, "target"), f"{action['target']} selects nothing")
+        mistake = overlay.mistake((*place, "target"), f"{action['target']} selects nothing in {root.name}")
         logger.warning("%s", mistake)
     if action.get("remove") is True:
         yield from _remove(overlay, place, tree, found)
