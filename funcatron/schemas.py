@@ -22,7 +22,7 @@ from funcatron.spec.json_schema import Direction
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
-__all__ = ["Bounds", "SchemaValidator", "compile_schema", "plain_json", "strict_json"]
+__all__ = ["Bounds", "SchemaValidator", "compile_schema", "is_finite", "plain_json", "strict_json"]
 
 MAX_VIOLATIONS = 1000
 """The most violations of one value that are listed: a large body must not become a larger answer."""
@@ -187,7 +187,7 @@ def plain_json(value: Any) -> bytes | None:
         written = orjson.dumps(value, _refuse, _STRICT)
     except TypeError:
         return None
-    return written if b"null" not in written or _is_finite(value) else None
+    return written if b"null" not in written or is_finite(value) else None
 
 
 def strict_json(value: Any) -> bytes | None:
@@ -202,7 +202,8 @@ def _refuse(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def _is_finite(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
+    """Whether all numbers in plain JSON are numbers: orjson writes null for all others."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

@@ -19,15 +19,14 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
+from funcatron.draining import HEARTBEAT, Heartbeat, drain
+
 __all__ = ["PREFIX", "Bus", "Subscription"]
 
 logger = logging.getLogger("funcatron.swift")
 
 PREFIX = "funcatron.swift."
 """What the names of our queues begin with, so that a broker's operator can permit them."""
-HEARTBEAT = 30
-DRAIN = 0.25
-AT_ONCE = 0.001
 PREFETCH = 256
 LONGEST_PAUSE = 15.0
 MOST_KEPT = 100_000
@@ -61,7 +60,7 @@ class Bus:
         self._subscription = subscription
         self._take = take
         self._told = told
-        self._beat_at = 0.0
+        self._heartbeat = Heartbeat()
 
     def run(self) -> None:
         """Listen; connect again, with growing pauses, whenever the broker goes away."""
@@ -93,12 +92,12 @@ class Bus:
             logger.info("listening to %s for notifications of Swift", self._subscription.exchange)
             with consumer:
                 while not self._told.is_set():
-                    self._beat(connection)
-                    _drain(connection, batch)
+                    self._heartbeat.check(connection)
+                    drain(connection, batch, PREFETCH)
                     if batch:
                         taken = beside.submit(self._take, [message.body for message in batch])
-                        while not wait([taken], HEARTBEAT / 4).done:
-                            self._beat(connection)
+                        while not wait([taken], self._heartbeat.interval).done:
+                            self._heartbeat.check(connection)
                         if taken.result():
                             batch[-1].ack(multiple=True)
                         batch.clear()
@@ -126,19 +125,3 @@ class Bus:
         queue.queue_declare()
         queue.queue_bind()
         return queue
-
-    def _beat(self, connection: Connection) -> None:
-        if time.monotonic() >= self._beat_at and connection.supports_heartbeats:
-            self._beat_at = time.monotonic() + HEARTBEAT / 4
-            connection.heartbeat_check()
-
-
-def _drain(connection: Connection, batch: Sequence[Any]) -> None:
-    """Wait for messages; once there is one take what else is there already."""
-    timeout = DRAIN
-    while len(batch) < PREFETCH:
-        try:
-            connection.drain_events(timeout=timeout)
-        except TimeoutError:
-            return
-        timeout = AT_ONCE

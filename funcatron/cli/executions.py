@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args
 
 import click
 
 from funcatron.cli.console import counted, framed, note, print_json, print_table, progress_bar
+from funcatron.cli.moments import When
 from funcatron.cli.options import json_option, read_settings, settings_options
 from funcatron.cli.records import Filter, Records
-from funcatron.cli.rows import COLUMNS, CUT, HISTORY, UNITS, attempt_row, execution_row
+from funcatron.cli.rows import COLUMNS, CUT, HISTORY, attempt_row, execution_row
 from funcatron.errors import FuncatronError
 from funcatron.execution import ENDED, State, before
 
@@ -24,24 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PAGE = 100
 REDRIVEN = before("redrive")
-
-
-class When(click.ParamType[float]):
-    """A moment: RFC 3339, or how long ago (``90s``, ``10m``, ``2h``, ``7d``); converted to seconds since the epoch."""
-
-    name = "when"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read one; refuses what is neither."""
-        if isinstance(value, float):
-            return value
-        if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value):
-            return time.time() - float(ago[1]) * UNITS[ago[2]]
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 10m, 2h or 7d")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def source_options(function: F) -> F:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import time
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import click
 
 from funcatron import plugins
 from funcatron.cli.console import note, print_json, print_table
+from funcatron.cli.moments import Until
 from funcatron.cli.options import json_option, read_settings, settings_options
-from funcatron.cli.rows import UNITS
 from funcatron.errors import FuncatronError
 
 COLUMNS = ("ID", "PROJECT", "TRUSTOR", "TRUSTEE", "ROLES", "EXPIRES")
@@ -32,27 +29,6 @@ class Trusts(Protocol):
 
     def delete(self, trust_id: str) -> None:
         """Take one back."""
-
-
-class Until(click.ParamType[float]):
-    """A moment to come: RFC 3339, or how far away (``90s``, ``2h``, ``30d``); converted to seconds since the epoch."""
-
-    name = "until"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read one; refuses what is neither, and what is past."""
-        if isinstance(value, float):
-            return value
-        if ahead := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value):
-            return time.time() + float(ahead[1]) * UNITS[ahead[2]]
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a time such as 2030-01-31T12:00:00Z nor one such as 12h or 30d from now")
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        if seconds <= time.time():
-            self.fail(f"{value} is past")
-        return seconds
 
 
 @click.group("trust")

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from tests.conformance.planned.coverage import PAGE, Coverage, covered, of_planned_app, of_the_door, page
-from tests.integration.npm import Unreachable
-from tests.integration.oas_examples import fetch
 
 pytestmark = pytest.mark.no_cover  # much work, the same code again and again
-
-
-@pytest.fixture(scope="module")
-def package(required_in_ci: Callable[[str], NoReturn]) -> Path:
-    try:
-        return fetch()
-    except Unreachable as reason:
-        required_in_ci(str(reason))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,8 +10,9 @@ import pytest
 
 from funcatron import Funcatron
 from funcatron.errors import Unavailable
-from funcatron.execution import Execution, LogLine
+from funcatron.execution import LogLine
 from funcatron.testing import application
+from tests.funcatron.holding import Held
 
 pytestmark = pytest.mark.anyio
 
@@ -385,23 +386,16 @@ async def test_metrics_count_what_was_accepted_and_what_is_on_record(app: Funcat
 
 async def test_what_waits_to_be_stored_is_counted_for_all_doors(monkeypatch: pytest.MonkeyPatch) -> None:
     app = application(SPEC, handlers={"double": double, "order": order, "paid": paid}, max_queued=1)
-    store, came, release = app.dispatcher.dispatch, asyncio.Event(), asyncio.Event()
-
-    async def slowly(execution: Execution) -> bool:
-        came.set()
-        await release.wait()
-        return await store(execution)
-
-    monkeypatch.setattr(app.dispatcher, "dispatch", slowly)
+    held = Held(app, monkeypatch)
     called = {"json": {"function": "double", "input": {"n": 1}}}
     posted = {"json": EVENT, "headers": {"Content-Type": "application/cloudevents+json"}}
     async with client(app) as http:
         first = asyncio.create_task(http.post("/executions", **called))
-        await came.wait()
+        await held.came.wait()
         for path, request in (("/executions", called), ("/events", posted)):
             answer = await http.post(path, **request)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        release.set()
+        held.release.set()
         assert (await first).status_code == 202
         assert (await http.post("/events", **posted)).status_code == 202
 

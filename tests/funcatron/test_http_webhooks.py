@@ -28,6 +28,7 @@ from funcatron.settings import load_settings
 from funcatron.store.memory import MemoryStore
 from funcatron.testing import application
 from funcatron.testing.inline import InlineDispatcher
+from tests.funcatron.holding import Held
 
 pytestmark = pytest.mark.anyio
 
@@ -398,19 +399,12 @@ async def test_overload_is_503_and_passes(monkeypatch: pytest.MonkeyPatch) -> No
     app = application(
         {**twice, "paths": {}}, handlers={"opened": print, "issues": print}, secrets=SECRETS, max_queued=2
     )
-    store, came, release = app.dispatcher.dispatch, asyncio.Event(), asyncio.Event()
-
-    async def slowly(execution: Execution) -> bool:
-        came.set()
-        await release.wait()
-        return await store(execution)
-
-    monkeypatch.setattr(app.dispatcher, "dispatch", slowly)
+    held = Held(app, monkeypatch)
     first = asyncio.create_task(post(app, {"action": "opened"}, "issues"))
-    await came.wait()
+    await held.came.wait()
     answer = await post(app, {"action": "opened"}, "issues", "d-2")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    release.set()
+    held.release.set()
     assert (await first).json()["functions"] == 2
     assert (await post(app, {"action": "opened"}, "issues", "d-2")).status_code == 202
     assert len(records(app)) == 4

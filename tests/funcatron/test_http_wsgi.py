@@ -63,43 +63,40 @@ async def test_what_wsgi_cannot_carry_is_put_in_a_form_that_it_can() -> None:
     assert client.body == b"a=1; b=2 a=%FF&b=%20c"
 
 
-async def test_a_stream_ends_when_its_client_goes_away() -> None:
-    closed = threading.Event()
+class Endless:
+    """An application whose answer goes on until it is closed."""
 
-    def endless(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("200 OK", [])
         try:
             while True:
                 yield b"more"
         finally:
-            closed.set()
+            self.closed.set()
 
+
+async def test_a_stream_ends_when_its_client_goes_away() -> None:
+    endless = Endless()
     client = Client()
     serving = asyncio.create_task(FromWSGI(endless, threads=1, waiting=0)(scope(), client.receive, client.send))
     await client.told.wait()
     client.gone.set()
     await asyncio.wait_for(serving, PATIENCE)
-    assert await asyncio.to_thread(closed.wait, PATIENCE)
+    assert await asyncio.to_thread(endless.closed.wait, PATIENCE)
 
 
 async def test_a_server_that_lets_go_of_a_request_gets_its_thread_back() -> None:
-    closed = threading.Event()
-
-    def endless(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        try:
-            while True:
-                yield b"more"
-        finally:
-            closed.set()
-
+    endless = Endless()
     client = Client()
     app = FromWSGI(endless, threads=1, waiting=0)
     serving = asyncio.create_task(app(scope(), client.receive, client.send))
     await client.told.wait()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
-    assert await asyncio.to_thread(closed.wait, PATIENCE)
+    assert await asyncio.to_thread(endless.closed.wait, PATIENCE)
 
 
 async def test_more_requests_than_there_is_room_for_are_told_so() -> None:

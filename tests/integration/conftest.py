@@ -20,12 +20,14 @@ from funcatron.execution import Execution
 from funcatron.ports import ExecutionQuery
 from funcatron.store.sqlite import SQLiteStore
 from tests.integration.calling import real_calls, real_doors
+from tests.integration.oas_examples import oas_package
 from tests.integration.running import shop_in_parts
 from tests.integration.talking import CeleryClient, celery_client
 from tests.services import RabbitMQ, openstack, rabbitmq, rabbitmq_is_here, redis
 
 __all__ = [
     "celery_client",
+    "oas_package",
     "openstack",
     "rabbitmq",
     "rabbitmq_is_here",

@@ -6,13 +6,16 @@ The package is fetched by ``npm pack`` once and kept in the user's cache folder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from funcatron.errors import SpecError
 from funcatron.spec.document import load
-from tests.integration.npm import packed
+from tests.integration.npm import Unreachable, packed
 
 VERSION = "8.2.2"
 PACKAGE = f"@readme/oas-examples@{VERSION}"
@@ -101,6 +104,15 @@ REFUSED: Mapping[str, Refusal] = {
 def fetch() -> Path:
     """Return the package's folder, fetched if it is not in the cache. Raises Unreachable with the reason."""
     return packed(PACKAGE, f"oas-examples-{VERSION}")
+
+
+@pytest.fixture(scope="session", name="package")
+def oas_package(required_in_ci: Callable[[str], NoReturn]) -> Path:
+    """The package's folder; skips at a desk that cannot reach it, fails in CI."""
+    try:
+        return fetch()
+    except Unreachable as reason:
+        required_in_ci(str(reason))
 
 
 def documents(package: Path) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -14,8 +14,7 @@ from funcatron.schemas import compile_schema
 from funcatron.spec.document import Document, load
 from funcatron.spec.json_schema import Direction
 from funcatron.spec.lowering import lower_for_connexion
-from tests.integration.npm import Unreachable
-from tests.integration.oas_examples import PAGE, REFUSED, documents, fetch, page
+from tests.integration.oas_examples import PAGE, REFUSED, documents, page
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what connexion's own imports warn about
@@ -25,14 +24,6 @@ with warnings.catch_warnings():
     from connexion.spec import Specification
 
 pytestmark = pytest.mark.no_cover  # much work, the same code again and again
-
-
-@pytest.fixture(scope="module")
-def package(required_in_ci: Callable[[str], NoReturn]) -> Path:
-    try:
-        return fetch()
-    except Unreachable as reason:
-        required_in_ci(str(reason))
 
 
 class Generic(Resolver):  # type: ignore[misc]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -15,18 +14,9 @@ from funcatron.cli.sample import sample
 from funcatron.registry import Function
 from funcatron.testing import application
 from funcatron.testing.doors import HTTPDoor
-from tests.integration.npm import Unreachable
-from tests.integration.oas_examples import REFUSED, documents, fetch
+from tests.integration.oas_examples import REFUSED, documents
 
 pytestmark = pytest.mark.no_cover  # much work, the same code again and again
-
-
-@pytest.fixture(scope="module")
-def package(required_in_ci: Callable[[str], NoReturn]) -> Path:
-    try:
-        return fetch()
-    except Unreachable as reason:
-        required_in_ci(str(reason))
 
 
 def generic(**arguments: Any) -> dict[str, list[str]]:

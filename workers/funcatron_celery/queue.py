@@ -21,6 +21,7 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer
 
+from funcatron.draining import HEARTBEAT, Heartbeat, drain
 from funcatron.errors import Problem, Unavailable
 from funcatron.event import STRUCTURED, CloudEvent
 from funcatron.ports import Channel, Form, Publish
@@ -39,9 +40,6 @@ __all__ = ["QueueTrigger"]
 
 logger = logging.getLogger("funcatron.queue")
 
-DRAIN = 0.25
-HEARTBEAT = 30
-AT_ONCE = 0.001
 PREFETCH = 64
 PUBLISHERS = 16
 """Threads that wait for messages to be stored: their commits are shared."""
@@ -64,7 +62,7 @@ class QueueTrigger:
         self._largest = 4 * config.max_message
         limit_inflation(self._largest)
         self._dead = DeadLetters(self._url)
-        self._beat_at = 0.0
+        self._heartbeat = Heartbeat()
         self._told = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -156,22 +154,17 @@ class QueueTrigger:
             )
             with consumer:
                 while not self._told.is_set():
-                    self._beat(connection)
-                    _drain(connection, batch)
+                    self._heartbeat.check(connection)
+                    drain(connection, batch, PREFETCH)
                     self._take(connection, batch, publish, publishers)
                     batch.clear()
-
-    def _beat(self, connection: Connection) -> None:
-        if time.monotonic() >= self._beat_at and connection.supports_heartbeats:
-            self._beat_at = time.monotonic() + HEARTBEAT / 4
-            connection.heartbeat_check()
 
     def _take(self, connection: Connection, batch: Sequence[Any], publish: Publish, publishers: Executor) -> None:
         """Publish all messages of a batch side by side, then settle them one by one, in this thread."""
         stored = [(message, publishers.submit(self._store, message, publish)) for message in batch]
         for message, outcome in stored:
-            while not wait([outcome], HEARTBEAT / 4).done:
-                self._beat(connection)
+            while not wait([outcome], self._heartbeat.interval).done:
+                self._heartbeat.check(connection)
             refusal = outcome.exception()
             if isinstance(refusal, Problem):
                 self._refuse(message, refusal)
@@ -227,14 +220,3 @@ class QueueTrigger:
 
     def _undecodable(self, message: Any, error: BaseException) -> None:
         self._refuse(message, Problem(400, detail=f"the message cannot be unpacked: {error}"))
-
-
-def _drain(connection: Connection, batch: Sequence[Any]) -> None:
-    """Wait for messages; once there is one take what else is there already, as many as may be prefetched."""
-    timeout = DRAIN
-    while len(batch) < PREFETCH:
-        try:
-            connection.drain_events(timeout=timeout)
-        except TimeoutError:
-            return
-        timeout = AT_ONCE

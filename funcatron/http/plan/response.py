@@ -13,6 +13,7 @@ from connexion.operations import AbstractOperation
 from starlette.types import Message
 
 from funcatron.http.plan.schema import RESPONSES, Accepts, acceptor
+from funcatron.schemas import is_finite
 
 __all__ = ["Answer", "Responses"]
 
@@ -117,23 +118,10 @@ def _dumps_of(jsonifier: Jsonifier) -> Callable[[Any], bytes]:
             content = orjson.dumps(data, _default, _STRICT)
         except TypeError:
             return slowly(data)
-        return slowly(data) if content.find(b"null") >= 0 and not _is_finite(data) else content
+        return slowly(data) if content.find(b"null") >= 0 and not is_finite(data) else content
 
     stock = type(jsonifier) is Jsonifier and jsonifier.dumps_args == Jsonifier().dumps_args
     return quickly if stock and jsonifier.json is Jsonifier().json else slowly
-
-
-def _is_finite(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting.extend(one.values())
-        elif isinstance(one, list | tuple):
-            waiting.extend(one)
-        elif isinstance(one, float) and one - one != 0:
-            return False
-    return True
 
 
 def _validators(operation: AbstractOperation, media_type: str) -> dict[int | None, Accepts]:
