@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.served import uvicorn
 
 APP = """
 import asyncio, tempfile
@@ -49,54 +46,15 @@ app = application({
 """
 
 
-@contextmanager
-def uvicorn(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A uvicorn that serves the application above; it must end cleanly when it is asked to."""
-    (folder / "served.py").write_text(APP)
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "uvicorn",
-        "served:app",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-    ]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, stderr=log)
-        try:
-            _until_it_answers(port, process)
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) in (0, -signal.SIGINT)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[int]:
     """The port of a server, whose log is looked at afterwards."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
-    with uvicorn(folder, port):
+    with uvicorn(folder, "served_app", APP, port, quiet=False):
         yield port
     text = (folder / "log").read_text()
     assert "in the middle" in text
     assert text.count("Traceback") == 1, text
-
-
-def _until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert process.poll() is None
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the server does not answer")
 
 
 @pytest.fixture
@@ -173,7 +131,7 @@ def test_a_client_that_waits_and_goes_away_leaves_no_trace(server: int) -> None:
 def test_who_waits_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Callable[[], int]) -> None:
     """Nothing runs what is called later, so that who waits for it would wait for a minute, who follows it for ever."""
     port = free_port()
-    with uvicorn(tmp_path, port) as process:
+    with uvicorn(tmp_path, "served_app", APP, port) as process:
         connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=50) for _ in range(3)]
         follows, waits, asks = connections
         asks.request("POST", "/later")
@@ -192,4 +150,3 @@ def test_who_waits_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Ca
         for connection in connections:
             connection.close()
         process.wait(60)
-    assert (tmp_path / "log").read_text() == ""

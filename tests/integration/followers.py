@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from tests.integration.large import MIB, Server, uvicorn
+from tests.integration.large import MIB, Server
+from tests.served import uvicorn
 
 __all__ = ["Cost", "follow", "serving"]
 
@@ -100,8 +101,8 @@ class Cost:
 @contextmanager
 def serving(folder: Path, port: int) -> Iterator[Server]:
     """Serve the application above."""
-    with uvicorn(folder, "followers_app", APP, port, FOLLOWED=str(folder / "followed.db")) as pid:
-        yield Server(port, pid, folder)
+    with uvicorn(folder, "followers_app", APP, port, FOLLOWED=str(folder / "followed.db")) as process:
+        yield Server(port, process.pid, folder)
 
 
 def follow(server: Server, clients: int) -> Cost:

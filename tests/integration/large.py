@@ -9,10 +9,7 @@ import argparse
 import http.client
 import os
 import resource
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tests.integration.running import die_with_the_tests, until
+from tests.served import uvicorn
 
-__all__ = ["BOUNDARY", "HEAD", "MIB", "Server", "call", "serving", "transfers", "uvicorn"]
+__all__ = ["BOUNDARY", "HEAD", "MIB", "Server", "call", "serving", "transfers"]
 
 MIB = 1024 * 1024
 APP = """
@@ -101,49 +98,13 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def uvicorn(folder: Path, name: str, app: str, port: int, **environment: str) -> Iterator[int]:
-    """Serve the ``app`` of a module's text from ``folder``; gives the process' id. It must write nothing to its log."""
-    (folder / f"{name}.py").write_text(app)
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "uvicorn",
-        f"{name}:app",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-    ]
-    surroundings = {**os.environ, "PYTHONPATH": str(folder), "TMPDIR": str(folder), **environment}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=surroundings, stderr=log, preexec_fn=die_with_the_tests)
-        try:
-            until(lambda: _answers(port, process), "the server answers")
-            yield process.pid
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
-    assert (folder / "log").read_text() == ""
-
-
-@contextmanager
 def serving(folder: Path, size: int, port: int) -> Iterator[Server]:
     """Serve a file of ``size`` bytes, and take bodies."""
     file = folder / "large.bin"
     with file.open("wb") as sparse:
         sparse.truncate(size)
-    with uvicorn(folder, "large_app", APP, port, LARGE_FILE=str(file)) as pid:
-        yield Server(port, pid, file)
-
-
-def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None
-    try:
-        return call(port, "GET", "/_funcatron/health/live")[0] == 200
-    except OSError:
-        return False
+    with uvicorn(folder, "large_app", APP, port, LARGE_FILE=str(file)) as process:
+        yield Server(port, process.pid, file)
 
 
 def call(
