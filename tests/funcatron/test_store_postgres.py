@@ -17,11 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from funcatron.app import Funcatron
 from funcatron.errors import SettingsError, Unavailable
 from funcatron.execution import Execution, LogLine, Progress, StoredResult, new_id
 from funcatron.ports import Ending, ExecutionQuery, Reservation
-from funcatron.settings import Settings
 from funcatron.store import postgres_presence, postgres_sessions, sql
 from funcatron.store.postgres import PostgresStore
 from funcatron.store.postgres_schema import VERSION
@@ -92,18 +90,6 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> 
     with pytest.raises(SettingsError, match="write postgresql://user:password@host:port/database") as refusal:
         PostgresStore(url)
     assert "hush" not in str(refusal.value)
-
-
-def test_without_psycopg_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(sys.modules):
-        if name.startswith("funcatron.store.postgres"):
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    settings = Settings(store="postgresql://localhost/d", broker="amqp://localhost")
-    with pytest.raises(SettingsError, match=r"pip install 'funcatron\[postgres\]'"):
-        _ = Funcatron(
-            {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}, settings=settings
-        ).store
 
 
 def test_the_tables_are_in_a_schema_of_their_own(postgresql: PostgreSQL) -> None:

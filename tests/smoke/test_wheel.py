@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import funcatron
-from funcatron.errors import SettingsError
+from funcatron.extras import MissingExtra
 
 BIN = Path(sys.executable).parent
 DATA = [
@@ -77,17 +77,13 @@ def test_every_plugin_loads(wheel: Path) -> None:
         "pytest11",
     }
     for point in points:
-        if point.name in ("postgres", "postgresql"):
-            with pytest.raises(SettingsError, match=r"pip install 'funcatron\[postgres\]'"):
-                point.load()
-        elif point.group == "funcatron.applications":
-            with pytest.raises(ModuleNotFoundError, match="flask"):
-                point.load()
-        elif point.group in WITH_OPENSTACK:
-            with pytest.raises(ModuleNotFoundError, match=r"keystoneauth1|openstack"):
-                point.load()
-        else:
+        wanted = {"postgres": "postgres", "postgresql": "postgres", "flask": "flask"}.get(point.name)
+        extra = "openstack" if point.group in WITH_OPENSTACK else wanted
+        if extra is None:
             assert point.load(), point
+        else:
+            with pytest.raises(MissingExtra, match=rf'pip install "funcatron\[{extra}\]"'):
+                point.load()
 
 
 @pytest.fixture
