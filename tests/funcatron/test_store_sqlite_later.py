@@ -174,6 +174,22 @@ def test_what_can_never_be_written_stands_in_nobodys_way(
     assert caplog.text.count("cannot be written") == 2
 
 
+def test_a_transaction_that_is_interrupted_has_not_happened(store: SQLiteStore, file: Path) -> None:
+    first = started(store)
+    database = Database.share(file)
+    with contextlib.suppress(KeyboardInterrupt), database.write() as connection:
+        connection.execute("delete from execution")
+        raise KeyboardInterrupt
+    transaction = database.write()
+    transaction.__enter__().execute("delete from execution")
+    del transaction  # as if an exception of a signal's handler had come before the first line of ``__exit__``
+    other = threading.Thread(target=store.finish, args=(first.id, 1, DONE))
+    other.start()
+    other.join(30)
+    database.close()
+    assert on_file(file) == {first.id: "succeeded"}
+
+
 @pytest.mark.usefixtures("patient")
 def test_a_forked_child_leaves_it_to_its_parent(store: SQLiteStore, file: Path) -> None:
     first = started(store)

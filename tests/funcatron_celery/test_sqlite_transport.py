@@ -485,6 +485,34 @@ def test_waiting_can_be_interrupted(connect: Connect) -> None:
     assert time.monotonic() - began < PATIENCE / 2
 
 
+def test_what_is_at_hand_is_delivered_in_one_go_until_somebody_interrupts(connect: Connect) -> None:
+    received, stopping = Received(connect(), "q"), Received(connect(), "r")
+    for number in range(20):
+        publish(connect(), number)
+        publish(connect(), number, "r")
+    received.connection.transport.deliver_more(PATIENCE)
+    assert [message.payload for message in received] == list(range(20))
+    stopping.consumer.on_message = lambda message: (stopping.append(message), stopping.connection.transport.interrupt())
+    stopping.connection.transport.deliver_more(PATIENCE)
+    assert [message.payload for message in stopping] == [0]
+    stopping.connection.transport.deliver_more(0)
+    assert len(stopping) == 1
+
+
+def test_a_channel_whose_queues_were_empty_sees_one_that_is_added(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("funcatron_celery.sqlite.channel.LOOK_AGAIN", 10 * PATIENCE)
+    received = Received(connect(polling_interval=10 * PATIENCE), "q")
+    received.settle()
+    publisher = connect()
+    Queue("r")(publisher.default_channel).declare()
+    publish(publisher, 1, "r")
+    received.consumer.add_queue(Queue("r"))
+    received.consumer.consume()
+    assert received.wait(1) == [1]
+
+
 # Exchanges
 
 
