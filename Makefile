@@ -15,10 +15,10 @@ JOBS := 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos large flask-programs followers wheel-test clean
+.PHONY: help run gallery test lint format types imports tests bench fuzz asyncapi chaos chaos-swift large flask-programs followers wheel-test clean
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: $(VENV)/.run  ## install into .venv and serve the example shop
 	@$(BIN)/funcatron run $(SHOP)
