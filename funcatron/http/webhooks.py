@@ -92,7 +92,7 @@ class WebhookEndpoint:
         except ClientDisconnect:
             return
         except (Problem, FuncatronError) as error:
-            logger.info("POST %s is refused: %s", self._path, error)
+            logger.info("%s %s is refused: %s", scope["method"], self._path, error)
             result = refusal(error, new_id(), f"the webhook {self._path}")
         await send_result(result, scope, receive, send)
 

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from funcatron.errors import Problem
 from funcatron.http.respond import problem_result, send_result
+from funcatron.http.threads import DaemonThreads
 
 __all__ = ["FromWSGI"]
 
@@ -31,7 +32,9 @@ class FromWSGI:
     def __init__(self, app: Callable[..., Iterable[bytes]], *, threads: int, waiting: int) -> None:
         self._app = app
         run: Any = self._run  # its types and starlette's are two names for the same
-        self._served: Any = WSGIMiddleware(run, workers=threads)
+        served: Any = WSGIMiddleware(run, workers=threads)
+        served.executor = DaemonThreads(threads, "funcatron-wsgi")  # its threads wait for the loop without end
+        self._served = served
         self._most = threads + waiting
         self._requests = 0
 
