@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kombu import Connection
+from kombu.transport import virtual
 
 from funcatron.errors import Unavailable
 from funcatron.store.database import Database
-from funcatron_celery.sqlite import claims
+from funcatron_celery.sqlite import claims, register
+from funcatron_celery.sqlite.channel import Message
 from funcatron_celery.sqlite.claims import LARGEST_CLAIM, Pace
 from funcatron_celery.sqlite.flusher import Flusher
 from funcatron_celery.sqlite.messages import Messages
@@ -138,3 +143,19 @@ def test_a_flusher_stops_whatever_it_is_about_to_do() -> None:
     late.set()
     flusher._thread.join(30)
     assert not flusher._thread.is_alive()
+
+
+@pytest.mark.parametrize("body", ["[]", "", "\u00e9", "\ud800", b"\xff"])
+@pytest.mark.parametrize("headers", [{}, {"id": "1"}, {"compression": "application/x-gzip"}])
+def test_a_message_is_what_kombu_would_make_of_it(tmp_path: Path, body: Any, headers: dict[str, Any]) -> None:
+    register()
+    with contextlib.closing(Connection(f"sqlite:///{tmp_path / 'f.db'}")) as connection:
+        channel = connection.default_channel
+        properties = {"delivery_tag": 1, "delivery_info": {"routing_key": "q"}, "body_encoding": None}
+        given = {"body": body, "headers": headers, "properties": properties, "content-type": "application/json"}
+        made, usual = Message(given, channel=channel), virtual.Message(given, channel=channel)
+        names = {name for kind in virtual.Message.__mro__ for name in getattr(kind, "__slots__", ())}
+        for name in (names | vars(usual).keys()) - {"__dict__", "errors"}:
+            assert getattr(made, name) == getattr(usual, name), name
+        assert len(made.errors) == len(usual.errors)
+        assert vars(made).keys() == vars(usual).keys()
