@@ -11,7 +11,6 @@ from funcatron.codec import encode_json
 from funcatron.errors import PROBLEM_JSON, Problem
 from funcatron.execution import Execution, StoredResult
 from funcatron.http.respond import problem_result
-from funcatron.http.stopping import is_stopping
 from funcatron.http.stream import until_disconnect
 from funcatron.invocation import Result
 from funcatron.ports import ExecutionStore
@@ -23,8 +22,7 @@ LONGEST_DELAY = 0.25
 
 
 async def wait_for_end(store: ExecutionStore, execution: Execution, seconds: float, receive: Receive) -> Execution:
-    """Return the record once it has ended, or as it is after ``seconds``, or when the client has gone away or the
-    server is to stop.
+    """Return the record once it has ended, or as it is after ``seconds``, or when the client has gone away.
 
     The store is asked in a thread, soon at first and then ever more rarely. Raises Unavailable.
     """
@@ -32,7 +30,7 @@ async def wait_for_end(store: ExecutionStore, execution: Execution, seconds: flo
     delay = FIRST_DELAY
     gone = asyncio.create_task(until_disconnect(receive))
     try:
-        while not (execution.ended or gone.done() or is_stopping()) and (left := until - time.monotonic()) > 0:
+        while not execution.ended and (left := until - time.monotonic()) > 0 and not gone.done():
             await asyncio.wait({gone}, timeout=min(delay, left))
             delay = min(delay * 1.5, LONGEST_DELAY)
             found = await asyncio.to_thread(store.get, execution.id)

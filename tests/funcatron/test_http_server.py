@@ -128,12 +128,11 @@ def test_a_client_that_waits_and_goes_away_leaves_no_trace(server: int) -> None:
     connection.close()
 
 
-def test_who_waits_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    """Nothing runs what is called later, so that who waits for it would wait for a minute, who follows it for ever."""
+def test_who_follows_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Nothing runs what is called later, so that who follows it would wait for ever."""
     port = free_port()
     with uvicorn(tmp_path, "served_app", APP, port) as process:
-        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=50) for _ in range(3)]
-        follows, waits, asks = connections
+        follows, asks = (http.client.HTTPConnection("127.0.0.1", port, timeout=50) for _ in range(2))
         asks.request("POST", "/later")
         answer = asks.getresponse()
         location = answer.headers["location"]
@@ -141,12 +140,8 @@ def test_who_waits_is_let_go_when_the_server_stops(tmp_path: Path, free_port: Ca
         follows.request("GET", location + "/events")
         followed = follows.getresponse()
         assert followed.readline() == b"retry: 1000\n"
-        waits.request("GET", location + "/result", headers={"Prefer": "wait=60"})
-        asks.request("GET", "/_funcatron/metrics")  # the server has read what came before
-        assert asks.getresponse().read()
         process.send_signal(signal.SIGINT)
         assert b"event: end" not in followed.read()
-        assert waits.getresponse().status == 202
-        for connection in connections:
-            connection.close()
+        follows.close()
+        asks.close()
         process.wait(60)
