@@ -19,7 +19,7 @@ from funcatron_celery.topology import dead_queue
 from tests.malformed import EVENTS, MALFORMED, PROPERTIES, REFUSED, ROWS, Malformed, Refused, good, head
 
 Site = Any
-PATIENCE = 60.0
+PATIENCE = 180.0
 MARK = "x-tests-name"
 """The header by which a dead letter is known again."""
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
