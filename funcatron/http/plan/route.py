@@ -63,15 +63,19 @@ class Routes(Generic[V]):
         segments = path.split("/")
         if len(segments) == 1:
             return None
-        trie = self._sure.get(segments[1])
+        trie, below = self._sure.get(segments[1]), path
         if trie is None:
-            return self._search(method, path, segments)
-        found = trie.trace(method, path, segments)
-        if found is not None and not found[1]:
-            self._keep(path, trie.known(path))
+            place = self._place(path, segments)
+            if place is None:
+                return None
+            trie, below, segments = place
+        found = trie.trace(method, below, segments)
+        if found is not None and not found[1] and (there := trie.known(below)) is not None:
+            self._known[path] = there
         return found
 
-    def _search(self, method: str, path: str, segments: list[str]) -> tuple[V, dict[str, str]] | None:
+    def _place(self, path: str, segments: list[str]) -> tuple[Trie[V], str, list[str]] | None:
+        """Return the mount's routes to look in, for what of the path, and its segments; None where connexion looks."""
         if path in self._bases:
             return None
         below = path
@@ -81,17 +85,9 @@ class Routes(Generic[V]):
                     continue
                 below = path[len(base_path) :]
                 segments = below.split("/")
-            if covered and segments[1] not in clear and below.startswith(covered):
-                return None
-            found = trie.trace(method, below, segments)
-            if found is not None and not found[1]:
-                self._keep(path, trie.known(below))
-            return found
+            hidden = covered and segments[1] not in clear and below.startswith(covered)
+            return None if hidden else (trie, below, segments)
         return None
-
-    def _keep(self, path: str, there: dict[str, tuple[V, dict[str, str]]] | None) -> None:
-        if there is not None:
-            self._known[path] = there
 
     def missing(self, method: str, path: str) -> HTTPException | None:
         """Return what connexion raises where it has no operation, None where it may have one, a redirect or a page.
