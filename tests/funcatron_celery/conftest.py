@@ -15,7 +15,10 @@ def forget() -> None:
 
 @pytest.fixture(autouse=True)
 def _workers_state() -> Iterator[None]:
-    """Celery keeps it by the process: another test's worker may have left its own."""
+    """Celery keeps it by the process: another test's worker may have left its own.
+
+    So a worker that serves more than one test forgets its tasks: each test waits for the ends of those it began.
+    """
     forget()
     yield
     forget()
