@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from funcatron.expressions import point
 from funcatron.loading import Loader
 from funcatron.schemas import SchemaValidator, compile_schema
 from funcatron.spec.operation import Operation, Parameter
-from funcatron.types import MISSING, Location
+from funcatron.types import MISSING, Handler, Location
 
 __all__ = ["Binder", "Checked", "Plan", "Slot", "argument_name", "find_media", "fresh", "is_json"]
 
@@ -124,6 +125,15 @@ class Binder:
         self.as_given = _as_given(plan, self._names) if self._direct is not None else -1
         """How many checked arguments are the handler's keyword arguments as they are; -1 if ``call`` has to look."""
         self._unpacks = bool(plan.unpacked) or (body is not None and body.unpacked and plan.everything)
+
+    def places(self, handler: Handler) -> tuple[str, ...]:
+        """Return the arguments of a call that is ``as_given`` in the order of a plain function's parameters: so it is
+        called in fewer steps than by name. Empty for all other handlers.
+        """
+        if self.as_given < 0 or type(handler) is not FunctionType:
+            return ()
+        first = handler.__code__.co_varnames[: min(self.as_given, handler.__code__.co_argcount)]
+        return first if self._names == set(first) else ()
 
     def check(self, arguments: Mapping[str, Any], *, media_type: str | None = None) -> dict[str, Any]:
         """Return the arguments with defaults filled in, all of them valid.

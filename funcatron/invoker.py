@@ -14,6 +14,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from operator import itemgetter
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -90,7 +91,7 @@ class Invoker:
         """
         if self._middleware or function.binder.as_given < 0 or not _is_alone(function):
             return None
-        return self._attempt(function)
+        return self._attempt(function, function.binder.places(function.handler))
 
     def is_straight(self, function: Function) -> bool:
         """Tell whether invoking this function waits for nothing: then ``invoke`` needs no event loop."""
@@ -124,17 +125,26 @@ class Invoker:
             functools.partial(self._call_blocking, function, invocation, NOTHING, straight=True), limit
         )
 
-    def _attempt(self, function: Function) -> Attempt:
-        """An async handler that nothing has to be opened for. Most calls there are: so this is in one piece, is no
-        coroutine, and has a time limit only where the handler waits for something (before that nothing could end it).
+    def _attempt(self, function: Function, places: tuple[str, ...] = ()) -> Attempt:
+        """An async handler that nothing has to be opened for, called by name, or with all arguments in their
+        ``places``. Most calls there are: so this is in one piece, is no coroutine, and has a time limit only where the
+        handler waits for something (before that nothing could end it).
         """
         handler, encode, name = function.handler, function.replies.encode, function.name
+        only = places[0] if len(places) == 1 else None
+        pick = itemgetter(*places) if len(places) > 1 else None
 
         def attempt(
             arguments: Arguments, deadline: float | None, invocation: Invocation | None
         ) -> Result | Awaitable[Result]:
             try:
-                returned: Any = handler(**arguments)
+                returned: Any
+                if only is not None:
+                    returned = handler(arguments[only])
+                elif pick is not None:
+                    returned = handler(*pick(arguments))
+                else:
+                    returned = handler(**arguments)
                 if type(returned) is CoroutineType:
                     try:
                         waits_for = returned.send(None)
@@ -164,16 +174,19 @@ class Invoker:
             return _failed(error, function.name, arguments, invocation)
 
     def _alone(self, function: Function) -> CallNext:
-        attempt, as_given, clock = self._attempt(function), function.binder.as_given, self._clock
+        binder, clock = function.binder, self._clock
+        as_given, by_name = binder.as_given, self._attempt(function)
+        by_place = self._attempt(function, binder.places(function.handler))
 
         async def invoke(invocation: Invocation) -> Result:
             try:
                 deadline, arguments = invocation.deadline, invocation.arguments
                 if deadline is not None and deadline <= clock.monotonic():
                     raise TimeLimitExceeded
-                if len(arguments) != as_given:
-                    arguments = _arguments(function, invocation, NOTHING, clock)
-                result = attempt(arguments, deadline, invocation)
+                if len(arguments) == as_given:
+                    result = by_place(arguments, deadline, invocation)
+                else:
+                    result = by_name(_arguments(function, invocation, NOTHING, clock), deadline, invocation)
                 if type(result) is not Result:
                     result = await cast("Awaitable[Result]", result)
                 if invocation.streaming or not isinstance(result.body, Stream):

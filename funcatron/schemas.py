@@ -22,7 +22,7 @@ from funcatron.spec.json_schema import Direction
 from funcatron.spec.pointer import join
 from funcatron.spec.twin import Twin
 
-__all__ = ["Bounds", "SchemaValidator", "compile_schema", "is_finite", "plain_json", "strict_json"]
+__all__ = ["STRICT", "Bounds", "SchemaValidator", "compile_schema", "is_finite", "plain_json", "refuse"]
 
 MAX_VIOLATIONS = 1000
 """The most violations of one value that are listed: a large body must not become a larger answer."""
@@ -33,7 +33,8 @@ _FORBIDDING = ("not", "oneOf", "if", "contains", "uniqueItems", "unevaluatedItem
 SAFE = 2**53
 """Integers up to here are the same number in every JSON parser."""
 
-_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""orjson's options for plain JSON alone, together with ``refuse``."""
 
 
 class Bounds(NamedTuple):
@@ -184,21 +185,14 @@ def plain_json(value: Any) -> bytes | None:
     null. jsonschema-rs raises only for what it looks at, and takes NaN for null.
     """
     try:
-        written = orjson.dumps(value, _refuse, _STRICT)
+        written = orjson.dumps(value, refuse, STRICT)
     except TypeError:
         return None
     return written if b"null" not in written or is_finite(value) else None
 
 
-def strict_json(value: Any) -> bytes | None:
-    """As ``plain_json``, but for NaN and infinity, which are written as null."""
-    try:
-        return orjson.dumps(value, _refuse, _STRICT)
-    except TypeError:
-        return None
-
-
-def _refuse(value: Any) -> Any:
+def refuse(value: Any) -> Any:
+    """Raise TypeError: what orjson is to do with what is no plain JSON."""
     raise TypeError(type(value).__name__)
 
 

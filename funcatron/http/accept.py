@@ -17,7 +17,7 @@ from funcatron.codec import decode_json
 from funcatron.errors import Problem
 from funcatron.http.body import BodyReader
 from funcatron.http.request import RequestDecoder, header_map
-from funcatron.http.texts import PERCENT, Text, is_text, last_texts, read_texts, stays_text, text_of
+from funcatron.http.texts import ENCODED, Text, is_text, last_texts, read_texts, stays_text, text_of
 from funcatron.registry import Function
 from funcatron.types import MISSING, Location
 
@@ -107,8 +107,8 @@ class Acceptance:
         valid = True
         try:
             if self._path:
-                if PERCENT in (scope.get("raw_path") or b""):
-                    return None  # what is encoded may be data
+                if ENCODED in scope:
+                    return None
                 valid = read_texts(self._path, texts, arguments)
                 if not self._all_stay:  # for handlers that ask connexion.request
                     scope["path_params"] = {name: arguments[key] for name, key, *_ in self._path}

@@ -16,7 +16,7 @@ from funcatron.http.registration import register_all
 from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
 from funcatron.http.stream import Replay
-from funcatron.http.texts import PERCENT
+from funcatron.http.texts import ENCODED, PERCENT
 
 if TYPE_CHECKING:
     from funcatron.app import Funcatron
@@ -55,7 +55,7 @@ class Door:
         """Serve one connection (ASGI)."""
         if self._routes is not None and scope["type"] == "http" and not scope.get("root_path"):
             if PERCENT in (scope.get("raw_path") or b""):
-                scope = _with_slashes(scope)
+                scope = {**_with_slashes(scope), ENCODED: True}
             scope[SETTINGS] = self._settings
             found = self._routes.find(scope["method"], scope["path"])
             if found is not None and (plan := found[0].plan or found[0].compiled()) is not None:

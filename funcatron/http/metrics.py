@@ -15,6 +15,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, inf)
 """Seconds up to which a duration falls into each bucket: those of Prometheus' clients."""
+SHORTEST = BOUNDS[0]
 
 
 class Count:
@@ -66,7 +67,7 @@ class Series:
             count = self._outcome("refused" if result.status < 500 else result.failure or "handler")
         count.number += 1
         spread = self._spread or self._spreads()
-        spread.buckets[bisect_left(BOUNDS, seconds)] += 1
+        spread.buckets[0 if seconds <= SHORTEST else bisect_left(BOUNDS, seconds)] += 1
         spread.total += seconds
 
     def _outcome(self, outcome: str) -> Count:

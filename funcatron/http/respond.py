@@ -30,6 +30,8 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 section
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "keep-alive"})
 _EMPTY = frozenset({204, 304})
+_FULL = frozenset(range(200, 600)) - _EMPTY
+_JSON = (b"content-type", b"application/json")
 Headers = list[tuple[bytes, bytes]]
 _SHORT = 1024
 _LENGTHS = [(b"content-length", b"%d" % length) for length in range(_SHORT)]
@@ -52,12 +54,12 @@ def problem_result(problem: Problem) -> Result:
 def plain_start(result: Result) -> Message | None:
     """Return the start of an answer that has bytes for a body and no headers of its own; None for all others."""
     body, content_type, status = result.body, result.content_type, result.status
-    if result.headers or type(body) is not bytes or content_type is None or status < 200 or status in _EMPTY:
+    if result.headers or type(body) is not bytes or content_type is None or status not in _FULL:
         return None
     length = len(body)
     framing = _LENGTHS[length] if length < _SHORT else (b"content-length", b"%d" % length)
-    headers = [_content_type(content_type), framing]
-    return {"type": "http.response.start", "status": status, "headers": headers}
+    known = _JSON if content_type == "application/json" else _content_type(content_type)
+    return {"type": "http.response.start", "status": status, "headers": [known, framing]}
 
 
 async def send_result(result: Result, scope: Scope, receive: Receive, send: Send) -> None:

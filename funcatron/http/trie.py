@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Trie"]
+__all__ = ["Items", "Trie"]
 
 V = TypeVar("V")
 
@@ -60,6 +60,13 @@ class _Node(Generic[V]):
     choice: bool = False
     routes: list[_Route[V]] = field(default_factory=list)
     by_method: dict[str, _Route[V]] = field(default_factory=dict)
+
+
+Items: TypeAlias = tuple[frozenset[str], dict[str, tuple[V, str]]]
+"""The paths that end in a parameter, of those that begin alike (``/pets/{id}`` below ``/pets``): last segments that may
+be something else, and a value and the parameter's name by method. (Not a named tuple: only plain ones are unpacked at
+once.)
+"""
 
 
 class Trie(Generic[V]):
@@ -155,6 +162,19 @@ class Trie(Generic[V]):
     def known(self, path: str) -> dict[str, tuple[V, dict[str, str]]] | None:
         """Return what was found at a path that is a template of its own, by method; None for all other paths."""
         return self._found.get(path)
+
+    def items(self) -> Iterator[tuple[str, Items[V]]]:
+        """Yield what ``trace`` finds by the last segment alone, with the text that stands before its slash."""
+        waiting = [("", self._root)]
+        while waiting:
+            before, node = waiting.pop()
+            if node.choice:
+                continue
+            if node.plain is None:
+                waiting += [(f"{before}/{text}", child) for text, child in node.literals.items() if "\n" not in text]
+            elif node.plain.by_method:
+                routes = {method: (route.value, route.names[0]) for method, route in node.plain.by_method.items()}
+                yield before, (frozenset({"", *node.literals}), routes)
 
     @property
     def heads(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import orjson
 
 from funcatron.annotations import Typed
 from funcatron.binding import find_media, is_json
@@ -24,7 +25,7 @@ from funcatron.replies.chunks import chunk, event_chunk
 from funcatron.replies.errors import InvalidReply
 from funcatron.replies.media_types import BYTES, infer
 from funcatron.replies.returned import Unpacked, check_headers, unpack
-from funcatron.schemas import SchemaValidator, compile_schema, plain_json, strict_json
+from funcatron.schemas import STRICT, SchemaValidator, compile_schema, is_finite, refuse
 from funcatron.spec.operation import Operation, Reply
 from funcatron.streams import Stream
 
@@ -34,7 +35,6 @@ EVENT_STREAM = "text/event-stream"
 EMPTY = frozenset({204, 205, 304})
 """Statuses whose answers have no content (RFC 9110, section 15)."""
 
-_CONTAINERS = frozenset({dict, list})
 _PLAIN = frozenset({dict, list, str, int, float, bool})
 
 
@@ -45,8 +45,8 @@ class _Usual:
     content_type: str
     fits: Callable[[Any], bool] | None
     """Whether plain JSON fits; raises ValueError for a UUID, which orjson writes. None if all does."""
-    write: Callable[[Any], bytes | None]
-    """Writes what is plain JSON; None for all else."""
+    finite: bool
+    """Whether NaN and infinity, which are written as null, take a second look."""
 
 
 class Replies:
@@ -77,19 +77,19 @@ class Replies:
 
         Raises InvalidReply where it does not serialise, is of no known form, or does not fit the document.
         """
-        value, status = returned, 200
-        if type(returned) is tuple and len(returned) == 2:
+        value, status, kind = returned, 200, type(returned)
+        if kind is tuple and len(returned) == 2:
             value, status = returned
-        if type(value) in _CONTAINERS and type(status) is int:  # JSON that is valid: all else takes a second look
-            usual = self._usual[status] if status in self._usual else self._compile_usual(status)
+            kind = type(value)
+        if (kind is dict or kind is list) and type(status) is int:  # JSON that is valid: all else takes a second look
             try:
-                if (
-                    usual is not None
-                    and (body := usual.write(value)) is not None
-                    and ((fits := usual.fits) is None or fits(value))
-                ):
-                    return Result(value=value, status=status, body=body, content_type=usual.content_type)
-            except ValueError:
+                usual = self._usual[status] if status in self._usual else self._compile_usual(status)
+                if usual is not None:
+                    body = orjson.dumps(value, refuse, STRICT)
+                    fits = usual.fits is None or usual.fits(value)
+                    if fits and not (usual.finite and b"null" in body and not is_finite(value)):
+                        return Result(value=value, status=status, body=body, content_type=usual.content_type)
+            except (TypeError, ValueError):
                 pass
         return self._encode_any(returned, dump)
 
@@ -110,13 +110,13 @@ class Replies:
         if self._has_schemas and self._schema(status, content_type) is not None:
             return None
         if reply is None or not self._validate:
-            return _Usual(content_type, None, strict_json)
+            return _Usual(content_type, None, finite=False)
         if reply.required_headers:
             return None
         validator = self._validator(reply, status, content_type)
         if validator is None:
-            return _Usual(content_type, None, strict_json)
-        return _Usual(content_type, validator.decide, strict_json if validator.takes_null_for_nan else plain_json)
+            return _Usual(content_type, None, finite=False)
+        return _Usual(content_type, validator.decide, finite=not validator.takes_null_for_nan)
 
     def _encode_any(self, returned: Any, dump: bool) -> Result:
         unpacked: Unpacked = (returned, 200, {}, None, None) if type(returned) is dict else unpack(returned)

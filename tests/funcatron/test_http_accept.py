@@ -13,6 +13,7 @@ from funcatron.errors import InvalidInput
 from funcatron.http.accept import NO_BODY, Acceptance, Media
 from funcatron.http.request import RequestDecoder, header_map
 from funcatron.http.stream import Replay
+from funcatron.http.texts import ENCODED
 from funcatron.registry import Function, build_registry
 from funcatron.settings import Limits
 from funcatron.spec.document import load
@@ -134,7 +135,7 @@ def test_what_is_not_valid_is_said_as_with_care(texts: tuple[str, str], query: s
     ("texts", "query", "more"),
     [
         (("ab", "7"), "kind=%FF", {}),
-        (("a,b", "7"), "", {"raw_path": b"/f/a%2Cb/7"}),
+        (("a,b", "7"), "", {"raw_path": b"/f/a%2Cb/7", ENCODED: True}),
     ],
 )
 def test_what_cannot_be_decoded_is_read_with_care(texts: tuple[str, str], query: str, more: dict[str, Any]) -> None:

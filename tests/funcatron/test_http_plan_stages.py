@@ -337,6 +337,29 @@ def test_a_page_of_the_swagger_ui_goes_before_routes_that_begin_as_it_does() -> 
     assert routes.find("GET", "/pets/ui") == ("/pets/{p}", {"p": "ui"})
 
 
+def test_an_item_that_a_page_or_another_mount_may_cover_is_looked_for_with_care() -> None:
+    trie, below = Trie[str](), Trie[str]()
+    for template in ("/ui/{p}", "/docs/{p}", "/v1/{p}", "/v2/{p}"):
+        trie.add("GET", template, template)
+    below.add("GET", "/ui/{p}", "below")
+    below.add("GET", "/pets/{p}", "deep")
+    mounts = [Mount("/v1/pets", below, ()), Mount("/v1", below, ("/ui",)), Mount("", trie, ("/ui", "/docs/x"))]
+    routes = Routes(mounts)
+    paths = ["/ui/a", "/docs/a", "/docs/x", "/v1/ui/a", "/v1/pets/a", "/v1/pets/pets/a", "/v1/a", "/v1/pets", "/v2/a"]
+    found = {path: routes.find("GET", path) for path in paths}
+    assert {path: None if one is None else one[0] for path, one in found.items()} == {
+        "/ui/a": None,
+        "/docs/a": "/docs/{p}",
+        "/docs/x": None,
+        "/v1/ui/a": None,
+        "/v1/pets/a": None,
+        "/v1/pets/pets/a": "deep",
+        "/v1/a": None,
+        "/v1/pets": None,
+        "/v2/a": "/v2/{p}",
+    }
+
+
 def test_found_texts_belong_to_who_found_them() -> None:
     trie = Trie[str]()
     trie.add("GET", "/{p}", "any")

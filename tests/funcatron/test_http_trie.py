@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import Match, Route
 
+from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.trie import Trie
 
 TEXTS = ["a", "b", "ab", "-", ".", ",", "a.b", "1", "-1", "1.5", "", "ä", "{", "{x-y}", "a+b", "(", "mine"]
@@ -112,6 +114,28 @@ def test_every_path_is_routed_as_by_starlette(table: list[tuple[str, str]], path
         assert trie.methods(path) == stock.methods(path), path
         for method in [*METHODS, "DELETE"]:
             _same(trie, stock, method, path)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TABLES, st.lists(PATHS, min_size=1, max_size=12))
+@example([("GET", "/a/{x}"), ("GET", "/a/mine"), ("POST", "/a/{y}")], ["/a/mine", "/a/b", "/a/", "/a/b/"])
+@example([("GET", "/a/{x}"), ("GET", "/{x}/b")], ["/a/b", "/a/a"])
+@example([("GET", "/a/{x}"), ("GET", "/{z:path}")], ["/a/b", "/a/a"])
+def test_routes_find_what_their_tables_find(table: list[tuple[str, str]], paths: list[str]) -> None:
+    trie, _ = _tables(table)
+    routes = Routes([Mount("/v1", trie, ()), Mount("", trie, ())])
+    for path in [*paths, "/a/b\n"]:
+        for method in METHODS:
+            expected = _outcome(trie.find, method, path)
+            assert _outcome(routes.find, method, path) == expected, (method, path)
+            assert _outcome(routes.find, method, "/v1" + path) == expected, (method, path)
+
+
+def _outcome(find: Callable[[str, str], Any], method: str, path: str) -> Any:
+    try:
+        return find(method, path)
+    except ValueError:
+        return "the converter fails"
 
 
 def test_values_are_text_as_it_was_sent() -> None:

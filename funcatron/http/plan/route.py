@@ -6,13 +6,13 @@ of them stand the Swagger UI's pages. A mount's routes are tried in the document
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from starlette.exceptions import HTTPException
 
-from funcatron.http.trie import Trie
+from funcatron.http.trie import Items, Trie
 
 __all__ = ["Mount", "Routes"]
 
@@ -52,7 +52,20 @@ class Routes(Generic[V]):
         self._bases = frozenset(mount.base_path for mount in mounts)
         self._sure = {head: mount.trie for mount in self._rest for head in mount.clear - heads - {""}}
         """By the first segments that only paths of one mount begin with, and no page that covers any of them."""
+        self._items = dict(self._find_items())
         self._known: dict[str, dict[str, tuple[V, dict[str, str]]]] = {}
+
+    def _find_items(self) -> Iterator[tuple[str, Items[V]]]:
+        """Yield the items of paths that certainly belong to one mount, by what stands before their last segment."""
+        for mount in self._rest:
+            for before, items in mount.trie.items():
+                if self._sure.get(_head(before)) is mount.trie:
+                    yield before, items
+        for first, *others in self._heads.values():
+            if first.base_path and not any(other.base_path for other in others):
+                for before, items in first.trie.items():
+                    if _head(before) in first.clear:
+                        yield first.base_path + before, items
 
     def find(self, method: str, path: str) -> tuple[V, dict[str, str]] | None:
         """Return the operation and its path parameters as text; None where connexion has to look. Raises ValueError."""
@@ -60,6 +73,13 @@ class Routes(Generic[V]):
         if known is not None and method in known:
             value, texts = known[method]
             return value, texts.copy()
+        before, _, last = path.rpartition("/")
+        items = self._items.get(before)
+        if items is not None:
+            taken, routes = items
+            if method in routes and last not in taken and "\n" not in last:
+                value, name = routes[method]
+                return value, {name: last}
         segments = path.split("/")
         if len(segments) == 1:
             return None

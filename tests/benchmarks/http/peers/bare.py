@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,8 +18,8 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     elif not scope["path"].startswith("/hello/"):
         await answer(send, 404, {"title": "Not Found"})
     else:
-        n = parse_qs(scope["query_string"]).get(b"n", [b"1"])[0]
-        await answer(send, 200, {"message": "hello " + scope["path"].rpartition("/")[2], "n": int(n)})
+        n = int(scope["query_string"].removeprefix(b"n=") or 1)
+        await answer(send, 200, {"message": "hello " + scope["path"][len("/hello/") :], "n": n})
 
 
 async def body(receive: Receive) -> bytes:
