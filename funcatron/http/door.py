@@ -31,7 +31,7 @@ def build_door(funcatron: Funcatron) -> ASGIApp:
 
     Raises SpecError where handlers are wrong.
     """
-    return Door(funcatron)
+    return Door(funcatron).__call__  # a method is called in fewer steps than an object
 
 
 class Door:

@@ -92,4 +92,4 @@ def test_a_response_that_has_begun_is_not_begun_again() -> None:
 
 def test_plans_are_made_by_name() -> None:
     plan = FunctionPlans({"f": endpoint}, lambda name: None)(operation(), "/v1", [], {})
-    assert (plan.endpoint, plan.base_path, plan.verify) == (endpoint, "/v1", None)
+    assert (plan.endpoint, plan.routing["api_base_path"], plan.verify) == (endpoint, "/v1", None)

@@ -12,6 +12,7 @@ from connexion.operations import AbstractOperation, Swagger2Operation
 
 from funcatron.calls import Calls
 from funcatron.http.plan.contents import Contents
+from funcatron.http.plan.context import routing_of
 from funcatron.http.plan.corrections import VALIDATORS
 from funcatron.http.plan.declared import Declared
 from funcatron.http.plan.handler import Handler, Names
@@ -90,8 +91,7 @@ def compile_plan(operation: AbstractOperation, base_path: str, places: list[str]
     path = path_parameters(declared, places, operation.get_path_parameter_types())
     return Plan(
         operation=operation,
-        operation_id=operation.operation_id,
-        base_path=base_path,
+        routing=routing_of(operation, base_path),
         path=path,
         stages=_stages(path, declared, names, options, argument),
         parameters=_validation(options)(operation, strict=options.strict_validation),

@@ -9,20 +9,24 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.operations import AbstractOperation
 from starlette.types import Receive, Scope
 
-__all__ = ["enter", "outside", "scoped"]
+__all__ = ["enter", "outside", "routing_of", "scoped"]
 
 _CONTEXT = "connexion_context"
 
 
-def scoped(scope: Scope, base_path: str, operation_id: str, path_params: dict[str, Any]) -> Scope:
+def routing_of(operation: AbstractOperation, base_path: str) -> dict[str, str]:
+    """Return what connexion's routing says of an operation's requests."""
+    return {"api_base_path": base_path, "operation_id": operation.operation_id}
+
+
+def scoped(scope: Scope, routing: dict[str, str], path_params: dict[str, Any]) -> Scope:
     """Return the scope as connexion's routing leaves it.
 
     It is the server's own where that has nothing of ours yet: connexion and starlette write into it, too, and a copy
     costs what all the rest here costs together.
     """
-    routing = {"api_base_path": base_path, "operation_id": operation_id}
     if "extensions" not in scope and "path_params" not in scope:
-        scope["extensions"] = {_CONTEXT: {}, ROUTING_CONTEXT: routing}
+        scope["extensions"] = {_CONTEXT: {}, ROUTING_CONTEXT: routing.copy()}
         scope["path_params"] = path_params
         return scope
     known = scope.get("extensions") or {}

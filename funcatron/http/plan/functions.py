@@ -18,7 +18,7 @@ from funcatron.execution import new_id
 from funcatron.failures import refusal
 from funcatron.http.direct import Direct
 from funcatron.http.plan.apis import Planned, Served
-from funcatron.http.plan.context import enter, scoped
+from funcatron.http.plan.context import enter, routing_of, scoped
 from funcatron.http.plan.detour import Raising, detour
 from funcatron.http.plan.route import Mount, Routes
 from funcatron.http.plan.security import Verify, verification
@@ -33,7 +33,7 @@ __all__ = ["FunctionPlan", "FunctionPlans", "function_routes"]
 class FunctionPlan:
     """A function behind its route. ``direct`` is None where it has no short way."""
 
-    __slots__ = ("_direct", "_name", "base_path", "endpoint", "operation", "verify")
+    __slots__ = ("_direct", "_name", "endpoint", "operation", "routing", "verify")
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class FunctionPlan:
         direct: Direct | None = None,
     ) -> None:
         self.operation = operation
-        self.base_path = base_path
         self.verify = verify
         self.endpoint = endpoint
         self._direct = direct
         self._name: str = operation.operation_id
+        self.routing = routing_of(operation, base_path)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, texts: dict[str, Any], stack: ASGIApp) -> None:
         """Answer a request whose path has these ``texts``; errors are answered in ``stack``."""
-        inner = scoped(scope, self.base_path, self._name, texts)
+        inner = scoped(scope, self.routing, texts)
         direct, message, result = self._direct, None, None
         try:
             if self.verify is not None:

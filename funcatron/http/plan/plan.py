@@ -48,8 +48,7 @@ class Plan:
     """A compiled operation. ``contents`` is None where the operation has no body."""
 
     operation: AbstractOperation
-    operation_id: str
-    base_path: str
+    routing: dict[str, str]
     path: PathParameters
     stages: tuple[Stage, ...]
     parameters: ParameterValidation
@@ -100,7 +99,7 @@ class Plan:
                 problem = content.problem(taken.content, arguments) if taken.whole else None
                 await self._refuse(problem, scope, receive, send, texts, stack)
                 return
-        inner = scoped(scope, self.base_path, self.operation_id, texts)
+        inner = scoped(scope, self.routing, texts)
         try:
             if self.verify is not None:
                 await self.verify(inner)
@@ -125,7 +124,7 @@ class Plan:
             self.path.convert(texts)
         except ValueError:
             return None
-        return self.parameters.problem(scoped({**scope}, self.base_path, self.operation_id, texts))
+        return self.parameters.problem(scoped({**scope}, self.routing, texts))
 
     async def _refuse(
         self,
@@ -145,7 +144,7 @@ class Plan:
             await stack(scope, receive, send)
             return
         if self.verify is not None:
-            inner = scoped({**scope}, self.base_path, self.operation_id, texts)
+            inner = scoped({**scope}, self.routing, texts)
             try:
                 await self.verify(inner)
             except Exception as error:  # noqa: BLE001 - as above
