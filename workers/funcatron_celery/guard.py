@@ -8,6 +8,7 @@ and acknowledged: delays are kept in the store, not in a worker's memory.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         )
         self._broker_url: str = app.funcatron.settings.broker_url
         self._dead = DeadLetters(self._broker_url)
+        self._thread = 0  # that of this consumer's loop
         self._largest = 4 * app.funcatron.settings.max_message
         limit_inflation(self._largest)
 
@@ -96,7 +98,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return what is called with each message."""
+        """Return what is called with each message. Called in the thread that consumes."""
+        self._thread = threading.get_ident()
         hand_on = super().create_task_handler(*args, **kwargs)
 
         def receive(message: Any) -> None:
@@ -117,6 +120,17 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                 self._refuse(message, Refusal(reason="error", detail=f"{type(error).__name__}: {error}"))
 
         return receive
+
+    def call_soon_ack(self, p: Callable[..., object], *args: Any) -> object:
+        """Settle a message at once where this is the thread that consumes.
+
+        Celery leaves that to its event loop. What is left to it while it does what was left to it before is done only
+        after it has waited for something else to happen, up to a second, in which RabbitMQ waits for us where one
+        message is prefetched (celery#7718, kombu#1587).
+        """
+        if threading.get_ident() == self._thread:
+            return p(*args)
+        return super().call_soon_ack(p, *args)
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
         """Refuse what kombu could not even unpack (Celery would acknowledge and forget it)."""
