@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 from dataclasses import dataclass
 from typing import Any
@@ -411,6 +412,55 @@ def test_files_of_a_form_are_handed_over_by_name() -> None:
     )
     arguments = function.binder.check({"body": {"title": "t", "photo": b"1"}})
     assert called(function, arguments) == {"body": {"title": "t"}, "photo": b"1", "pages": None}
+
+
+# Called by place
+
+
+def in_order(n: int, m: int) -> Any: ...
+
+
+def the_other_way_round(m: int, n: int) -> Any: ...
+
+
+def with_more(n: int, m: int, more: int = 7) -> Any: ...
+
+
+def by_name_alone(*, n: int, m: int) -> Any: ...
+
+
+def with_context(n: int, m: int, context: Any) -> Any: ...
+
+
+def n_alone(n: int) -> Any: ...
+
+
+@functools.wraps(in_order)
+def wrapped(*args: Any, **keywords: Any) -> Any: ...
+
+
+@functools.wraps(in_order)
+def turned(m: int, n: int) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "places"),
+    [
+        (in_order, ("n", "m")),
+        (the_other_way_round, ("m", "n")),
+        (with_more, ("n", "m")),
+        (by_name_alone, ()),
+        (with_context, ()),
+        (n_alone, ()),
+        (wrapped, ()),
+        (turned, ("m", "n")),
+        (functools.partial(in_order), ()),
+        (everything, ()),
+    ],
+)
+def test_a_plain_function_is_called_by_place(handler: Any, places: tuple[str, ...]) -> None:
+    function = make(handler, method="get", parameters=[parameter("n"), parameter("m")])
+    assert function.binder.places(handler) == places
 
 
 # Typed bodies

@@ -23,12 +23,12 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def body(receive: Receive) -> bytes:
-    content = b""
-    while True:
+    message = await receive()
+    content: bytes = message.get("body", b"")
+    while message.get("more_body"):
         message = await receive()
-        content += bytes(message.get("body", b""))
-        if not message.get("more_body"):
-            return content
+        content += message.get("body", b"")
+    return content
 
 
 async def answer(send: Send, status: int, value: object) -> None:
