@@ -16,6 +16,7 @@ __all__ = [
     "milliseconds",
     "number",
     "ratio",
+    "shortly",
     "started_after",
     "table",
     "thousands",
@@ -60,6 +61,11 @@ def ratio(summary: Summary) -> str:
 def microseconds(summary: Summary) -> str:
     """Return the processor time of an operation and, aside, the rate."""
     return f"{summary.cpu:.0f} us, {summary.rate:,.0f}/s"
+
+
+def shortly(summary: Summary) -> str:
+    """Return the time of what has no rate."""
+    return f"{number(summary.cpu)} us"
 
 
 def milliseconds(summary: Summary) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.benchmarks.delivery.brokers import rabbitmq_missing, redis_missing
 from tests.benchmarks.http.cases import LOADED
+from tests.benchmarks.http.hops import HOPS
 from tests.benchmarks.http.instructions import installed
 from tests.benchmarks.http.peers import PEERS
 from tests.benchmarks.http.peers import installed as available
@@ -38,6 +39,7 @@ def test_http(tmp_path: Path, required_in_ci: Callable[[str], NoReturn]) -> None
     assert {(figure["subject"], figure["case"]) for figure in measured["figures"]} == {
         (peer.title, case) for peer in available(PEERS) for case in peer.cases if case in LOADED
     }
+    assert {figure["subject"] for figure in sections["hop"]["figures"]} == set(HOPS)
     assert all("not installed" not in version for version in measured["versions"].values())
     if not installed():
         required_in_ci("valgrind is not installed")

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.benchmarks.effort import Effort
-from tests.benchmarks.http import instructions, starting
+from tests.benchmarks.http import hop, hops, instructions, starting
 from tests.benchmarks.http.cases import BIG, CASES, COUNTED, LOADED
 from tests.benchmarks.http.goals import goals
 from tests.benchmarks.http.load import PythonClient, best_load
 from tests.benchmarks.http.measure import measure
 from tests.benchmarks.http.peers import BARE, MANY, PEERS, Peer, installed
 from tests.benchmarks.machine import package_versions, tool_version
-from tests.benchmarks.report import by_case, microseconds, milliseconds, ratio, thousands
+from tests.benchmarks.report import by_case, microseconds, milliseconds, ratio, shortly, thousands
 from tests.benchmarks.samples import summarise
 from tests.benchmarks.section import Section, Tell
 
@@ -32,6 +32,7 @@ def compare_http(effort: Effort, folder: Path, tell: Tell) -> Iterator[Section]:
         _by_instructions("many", installed(MANY), tuple(BIG), effort, folder, tell),
         _starting("start", starting.STARTS, effort, folder, tell),
         _starting("import", starting.IMPORTS, effort, folder, tell),
+        _hops(effort, folder, tell),
         _by_processor_time(peers, effort, folder, tell),
     ):
         sections.append(section)
@@ -91,6 +92,19 @@ def _starting(key: str, subjects: Mapping[str, str], effort: Effort, folder: Pat
     cases = {key: title.partition(": ")[2]}
     tables = (by_case(summaries, cases, versions, ratio), by_case(summaries, cases, versions, milliseconds))
     return Section(key, title, method, tables, summaries, versions)
+
+
+def _hops(effort: Effort, folder: Path, tell: Tell) -> Section:
+    summaries = summarise(hops.measure(effort, folder, tell), hops.BASELINE)
+    method = (
+        "Microseconds of wall time from an event loop (uvloop) to a thread that does nothing, and back, nobody else "
+        f"waiting for one: the quickest batch of {hop.BATCH} in {effort.seconds:g} s, median of {effort.rounds} "
+        "interleaved rounds; and over that of anyio, lower is better [lowest..highest]."
+    )
+    versions = {title: package_versions(("anyio",)) if title == hops.BASELINE else "" for title in hops.HOPS}
+    cases = {"hop": "hop"}
+    tables = (by_case(summaries, cases, versions, ratio), by_case(summaries, cases, versions, shortly))
+    return Section("hop", "HTTP: a hop to a thread and back", method, tables, summaries, versions)
 
 
 def _titles(cases: Sequence[str]) -> dict[str, str]:
