@@ -11,7 +11,8 @@ __all__ = ["FULL", "QUICK", "Effort"]
 class Effort:
     """``rounds`` of everything; ``seconds`` of load for each peer and case in each; ``counted`` requests under
     valgrind; no-ops to submit, to execute, and to start at an even pace. ``quick`` leaves out what takes its time
-    whatever the numbers: wrk (whole seconds only), and every peer but the smallest under valgrind.
+    whatever the numbers: wrk (whole seconds only), every peer but the smallest under valgrind, and, at an even pace,
+    all workers but two.
     """
 
     rounds: int

@@ -15,6 +15,11 @@ from tests.integration.running import ShopInParts, until
 SCHEDULED = [number for number in range(len(CASES)) if by_schedule(number)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _clocks(shop_in_parts: ShopInParts, real_doors: Doors) -> None:
+    """Start all clocks before any is waited for: one minute does for all."""
+
+
 @pytest.mark.parametrize("number", SCHEDULED, ids=[f"{n}-{CASES[n][0]}-{CASES[n][2]}" for n in SCHEDULED])
 def test_the_clock_is_a_door_like_the_others(real_calls: list[Calls], real_doors: Doors, number: int) -> None:
     function, _, status = CASES[number]

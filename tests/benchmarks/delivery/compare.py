@@ -46,7 +46,8 @@ def compare_delivery(effort: Effort, folder: Path, tell: Tell) -> Iterator[Secti
         yield _accepted(accepted, sizes, without)
         executed = measure.execute(contestants, sizes, folder, tell)
         yield _executed(executed, sizes, without)
-        started = measure.start(contestants, sizes, folder, tell)
+        some = contestants[:2] if effort.quick else contestants  # execute has shown that all of their workers work
+        started = measure.start(some, sizes, folder, tell)
         yield _started(started, sizes, without)
     place = folder / "footprint"
     place.mkdir()
