@@ -137,15 +137,24 @@ def test_neighbours_of_one_that_blocks_the_loop_are_lost_and_run_again(
     assert "runs past its time limit and is killed; where it is stuck" in site.log()
 
 
-def test_a_worker_that_is_told_to_stop_lets_what_runs_end(pool_site: Site, until: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("broker", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.service)])
+def test_a_worker_that_is_told_to_stop_lets_what_runs_end_and_begins_no_more(
+    pool_site: Site, broker: str, request: pytest.FixtureRequest, until: Callable[..., Any]
+) -> None:
     site = pool_site
-    worker = site.start("worker", "--pool", "asyncio")
+    if broker == "rabbitmq":
+        site.settings["FUNCATRON_BROKER"] = request.getfixturevalue("vhost")
+    worker = site.start("worker", "--pool", "asyncio", "--concurrency", "5")
     site.start("serve")
     running = [submit(site, "async/nap") for _ in range(5)]
+    waiting = [submit(site, "async/nap") for _ in range(15)]
     for each in running:
         until(partial(begun, site, each), "a handler to begin")
     assert site.stop(worker) == 0
     assert {(site.ended(each).state, site.ended(each).attempt) for each in running} == {("succeeded", 1)}
+    states = {each.id: each.state for each in site.all()}
+    assert {states[each] for each in waiting if begun(site, each)} <= {"succeeded"}, "what was begun was let end"
+    assert "queued" in {states[each] for each in waiting}
 
 
 @pytest.mark.service

@@ -89,8 +89,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
         soft_timeout: float | None = None,
         timeout: float | None = None,
         **options: Any,
-    ) -> Job:
+    ) -> Job | None:
         """Run a task, now or when there is room; its first argument is the task's name, as Celery's tracers have it."""
+        if not self.active:
+            return None  # a closed pool: the broker sends more while its consumer is being cancelled; others get them
         task = self.app.tasks.get(args[0]) if args else None
         limited = not keeps_limits(task)
         job = Job(
