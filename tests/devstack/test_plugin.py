@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "devstack"
@@ -35,6 +36,7 @@ class Host:
         self.proxy = folder / "swift" / "proxy-server.conf"
         self.calls = folder / "calls"
         self.conf = folder / "etc"
+        self.venv = folder / "data" / "funcatron-venv"
         self._variables = variables
         self.proxy.parent.mkdir()
 
@@ -48,12 +50,12 @@ class Host:
             "CALLS": str(self.calls),
             "STACK_USER": "$(id -un)",
             "SERVICE_HOST": "10.0.0.5",
-            "SERVICE_PASSWORD": 'se"cret',
+            "SERVICE_PASSWORD": 'se"cr: #et',
             "SERVICE_PROJECT_NAME": "service",
             "SERVICE_DOMAIN_NAME": "Default",
             "REGION_NAME": "RegionOne",
             "KEYSTONE_SERVICE_URI": "http://10.0.0.5/identity",
-            "ENABLED_SERVICES": "s-proxy,key,funcatron-serve,funcatron-worker,funcatron-triggers",
+            "ENABLED_SERVICES": "s-proxy,key,rabbit,funcatron-serve,funcatron-worker,funcatron-triggers",
             **self._variables,
         }
         lines = [
@@ -101,7 +103,8 @@ def test_from_nothing_to_a_service_and_back(tmp_path: Path) -> None:
     host = Host(tmp_path)
     done = host.run(*PHASES)
     assert done.returncode == 0, done.stderr
-    assert host.called("setup_develop") == [f"{tmp_path}/funcatron openstack"]
+    assert host.called("python3") == [f"-m venv {host.venv}"]
+    assert host.called("pip") == [f"install --editable {tmp_path}/funcatron[openstack]"]
     assert host.called("pip_install_gr") == ["ceilometermiddleware"]
     assert host.called("create_service_user") == ["funcatron admin"]
     assert host.called("run_process") == [
@@ -116,7 +119,7 @@ def test_from_nothing_to_a_service_and_back(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(host.called("stop_process")) == 2 * 3
     assert not host.conf.exists()
-    assert not (tmp_path / "data" / "funcatron").exists()
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_the_filter_is_that_of_the_mini_stack(tmp_path: Path) -> None:
@@ -158,6 +161,23 @@ def test_a_pipeline_that_has_no_place_for_it_is_refused(tmp_path: Path) -> None:
     assert "is not in the pipeline" in done.stderr
 
 
+def test_without_rabbitmq_it_says_what_to_do(tmp_path: Path) -> None:
+    services = "s-proxy,key,funcatron-serve,funcatron-worker,funcatron-triggers"
+    done = Host(tmp_path, ENABLED_SERVICES=services).run(*PHASES[:3])
+    assert done.returncode == 1
+    assert "FUNCATRON_NOTIFICATIONS_PLACEMENT=none" in done.stderr
+
+
+def test_behind_tls_proxy_the_clouds_authority_is_devstacks(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca-bundle.pem"
+    bundle.touch()
+    host = Host(tmp_path, SSL_BUNDLE_FILE=str(bundle))
+    assert host.run(*PHASES[:3]).returncode == 0
+    clouds = yaml.safe_load((host.conf / "clouds.yaml").read_text())["clouds"]
+    assert clouds["funcatron"]["cacert"] == str(bundle)
+    assert clouds["funcatron"]["auth"]["password"] == 'se"cr: #et'
+
+
 def test_who_did_not_enable_it_is_left_alone(tmp_path: Path) -> None:
     host = Host(tmp_path, ENABLED_SERVICES="s-proxy,key")
     assert host.run(*PHASES, "unstack", "clean").returncode == 0
@@ -169,6 +189,6 @@ def test_settings_are_given_on_as_they_are(tmp_path: Path) -> None:
     host = Host(tmp_path, FUNCATRON_BROKER="amqp://u:p$1&2@broker//", FUNCATRON_SPEC="/a.yaml,/b.yaml")
     assert host.run(*PHASES[:3]).returncode == 0
     assert host.setting("FUNCATRON_BROKER") == "amqp://u:p$1&2@broker//"
-    script = (host.conf / "run").read_text().replace("exec /opt/stack/data/venv/bin/funcatron", "echo")
+    script = (host.conf / "run").read_text().replace(f"exec {host.venv}/bin/funcatron", "echo")
     run = subprocess.run(["bash", "-c", script, "run", "serve"], capture_output=True, text=True, check=True)
     assert run.stdout == "serve /a.yaml /b.yaml\n"
