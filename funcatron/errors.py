@@ -10,6 +10,7 @@
     │   ├── TransitionError       a state change that the lifecycle does not know
     │   ├── TimeLimitExceeded     an attempt ran past its deadline
     │   └── Unavailable           a store or broker is out of reach for now; nothing was accepted
+    │       └── StoreUnavailable  the store is: its message names files and hosts, so callers are not told it
     ├── Problem                   the call is refused (RFC 9457); 4xx is final, 5xx follows the retry policy
     │   └── InvalidInput          400 that names every error
     └── Retry                     run this execution again later
@@ -33,6 +34,7 @@ __all__ = [
     "Retry",
     "SettingsError",
     "SpecError",
+    "StoreUnavailable",
     "TimeLimitExceeded",
     "TransitionError",
     "Unavailable",
@@ -106,6 +108,10 @@ class Unavailable(FuncatronError):
     def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class StoreUnavailable(Unavailable):
+    """The store is out of reach. The message says where it is and what to do: it is for the log, not for callers."""
 
 
 class Problem(Exception):

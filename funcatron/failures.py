@@ -18,6 +18,7 @@ from funcatron.errors import (
     InvalidInput,
     Problem,
     Retry,
+    StoreUnavailable,
     TimeLimitExceeded,
     Unavailable,
 )
@@ -103,6 +104,11 @@ def _unavailable(error: Unavailable, execution_id: str, function: str) -> Answer
     return Problem(503, detail=str(error)), "infrastructure", error.retry_after
 
 
+def _store(error: StoreUnavailable, execution_id: str, function: str) -> Answer:
+    logger.error("%s: %s (execution %s)", function, error, execution_id)
+    return Problem(503, detail=f"the store is out of reach; {SEE_LOG}"), "infrastructure", error.retry_after
+
+
 def _wiring(error: FuncatronError, execution_id: str, function: str) -> Answer:
     logger.error("%s: %s (execution %s)", function, error, execution_id, exc_info=error)
     return Problem(500, detail=str(error)), "infrastructure", None
@@ -154,6 +160,7 @@ _ANSWERS: dict[type, Callable[[Any, str, str], Answer]] = {
     TimeLimitExceeded: _timeout,
     InvalidReply: _reply,
     Exit: _exit,
+    StoreUnavailable: _store,
     Unavailable: _unavailable,
     FuncatronError: _wiring,
 }

@@ -24,7 +24,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from funcatron.errors import SettingsError, Unavailable
+from funcatron.errors import SettingsError, StoreUnavailable
 
 __all__ = ["Lease", "held", "is_held", "new_owner"]
 
@@ -67,7 +67,7 @@ class Lease:
                         lease = cls(folder, lease_id, _locked_file(folder / lease_id))
                         break
             except OSError as error:
-                raise Unavailable(f"no lease can be made in {folder}: {error.strerror}") from error
+                raise StoreUnavailable(f"no lease can be made in {folder}: {error.strerror}") from error
             cls._live.add(lease)
         return lease
 
@@ -115,7 +115,7 @@ def is_held(folder: str | Path, lease_id: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise Unavailable(f"the lease {path} cannot be read: {error.strerror}") from error
+        raise StoreUnavailable(f"the lease {path} cannot be read: {error.strerror}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

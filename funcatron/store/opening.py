@@ -7,7 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from funcatron.errors import SettingsError, Unavailable
+from funcatron.errors import SettingsError, StoreUnavailable
 from funcatron.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 __all__ = ["begin", "check_writable", "connect", "is_ours", "migrate", "path_of", "unavailable"]
@@ -55,7 +55,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Unavailable(f"the folder {path.parent} cannot be made: {error.strerror}") from error
+        raise StoreUnavailable(f"the folder {path.parent} cannot be made: {error.strerror}") from error
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256
     )
@@ -124,11 +124,11 @@ def is_ours(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, OURS)
 
 
-def unavailable(error: sqlite3.DatabaseError, path: Path) -> Unavailable:
+def unavailable(error: sqlite3.DatabaseError, path: Path) -> StoreUnavailable:
     """Return an error of SQLite as one that says what to do about it."""
     name = getattr(error, "sqlite_errorname", "")
     remedy = _REMEDIES.get("_".join(name.split("_")[:2]))
-    return Unavailable(f"{path}: {error} ({remedy})" if remedy else f"{path}: {error}")
+    return StoreUnavailable(f"{path}: {error} ({remedy})" if remedy else f"{path}: {error}")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

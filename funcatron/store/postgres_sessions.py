@@ -26,7 +26,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from funcatron.errors import SettingsError, Unavailable
+from funcatron.errors import SettingsError, StoreUnavailable
 from funcatron.store.postgres_schema import migrate
 
 __all__ = ["Session", "Sessions"]
@@ -164,7 +164,7 @@ class Sessions:
         """Return an error of psycopg as Unavailable, or as it is where time heals nothing."""
         if not isinstance(error, _HEALED_BY_TIME):
             return error
-        return Unavailable(f"{self.place}: {_said(error)}")
+        return StoreUnavailable(f"{self.place}: {_said(error)}")
 
     def close(self) -> None:
         """Close what is idle. What is in use is closed when it is given back."""
@@ -187,7 +187,9 @@ class Sessions:
     def _room_for_one(self) -> Iterator[None]:
         room = self._room
         if not room.acquire(timeout=PATIENCE):
-            raise Unavailable(f"{self.place}: all {MOST} connections of this process have been busy for {PATIENCE:g} s")
+            raise StoreUnavailable(
+                f"{self.place}: all {MOST} connections of this process have been busy for {PATIENCE:g} s"
+            )
         try:
             yield
         finally:

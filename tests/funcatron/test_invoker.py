@@ -17,7 +17,16 @@ from starlette.exceptions import HTTPException
 
 import funcatron.http  # noqa: F401 - imports connexion without its warnings
 from funcatron.calls import Cancelled, ThreadCalls
-from funcatron.errors import InvalidInput, Problem, Retry, SettingsError, TimeLimitExceeded, Unavailable, Violation
+from funcatron.errors import (
+    InvalidInput,
+    Problem,
+    Retry,
+    SettingsError,
+    StoreUnavailable,
+    TimeLimitExceeded,
+    Unavailable,
+    Violation,
+)
 from funcatron.event import CloudEvent
 from funcatron.failures import refusal
 from funcatron.invocation import Context, Invocation, Principal, Result
@@ -237,7 +246,12 @@ def raising(error: BaseException) -> list[Callable[..., Any]]:
         (Retry("busy"), {"status": 503, "detail": "busy"}, "handler"),
         (Retry(), {"status": 503, "detail": "f asks to be called again later"}, "handler"),
         (TimeLimitExceeded(), {"status": 504, "title": "Timeout", "detail": "f did not end in its time"}, "timeout"),
-        (Unavailable("no store"), {"status": 503, "detail": "no store"}, "infrastructure"),
+        (Unavailable("no broker"), {"status": 503, "detail": "no broker"}, "infrastructure"),
+        (
+            StoreUnavailable("postgresql://db.internal:5432/shop: connection refused"),
+            {"status": 503, "detail": "the store is out of reach; the log has the reason under this execution"},
+            "infrastructure",
+        ),
         (SettingsError("no secret"), {"status": 500, "detail": "no secret"}, "infrastructure"),
         (
             ValueError("secret"),

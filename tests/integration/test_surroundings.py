@@ -43,6 +43,7 @@ def check_refusal(answer: httpx.Response) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["status"] == 503
+    assert "/" not in answer.json()["detail"], "where the store is, is for the log"
 
 
 @pytest.fixture
