@@ -7,6 +7,7 @@ documents go to a Funcatron on an event loop of its own, all others to the appli
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import os
 import threading
@@ -29,6 +30,9 @@ from funcatron_flask.contexts import SERVICE, Contexts
 from funcatron_flask.routes import routes_of, shape
 
 __all__ = ["FuncatronFlask"]
+
+ENDING = 2.0
+"""Seconds that answers which nobody reads have to end in when the process does."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 StartResponse = Callable[..., Any]
@@ -89,7 +93,7 @@ class _Front:
     def __init__(self, funcatron: Funcatron, views: Mounted) -> None:
         self._funcatron = funcatron
         self._views = views
-        self._loops: dict[int, asyncio.AbstractEventLoop] = {}
+        self._loops: dict[int, _Loop] = {}
         self._lock = threading.Lock()
         documents = funcatron.documents
         self._pages = {path for document in documents for path, _ in document_routes(document)}
@@ -118,14 +122,39 @@ class _Front:
         return allowed_methods(self._funcatron.registry.functions)
 
     @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """An event loop of this process, in a thread: servers fork after they have imported the application."""
+    def _loop(self) -> _Loop:
+        """The event loop of this process: servers fork after they have imported the application."""
         with self._lock:
             if (loop := self._loops.get(os.getpid())) is None:
-                loop = asyncio.new_event_loop()
-                threading.Thread(target=loop.run_forever, name="funcatron", daemon=True).start()
+                loop = _Loop()
                 self._loops = {os.getpid(): loop}
             return loop
+
+
+class _Loop:
+    """An event loop in a thread, and the answers that are made on it: nothing else may hold one that nobody reads."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.answers: set[asyncio.Task[Any]] = set()
+        self._process = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="funcatron", daemon=True)
+        self._thread.start()
+        atexit.register(self._end)
+
+    def _run(self) -> None:
+        self.loop.run_forever()
+        unread = list(self.answers)
+        for task in unread:
+            task.cancel()
+        if unread:
+            self.loop.run_until_complete(asyncio.wait(unread, timeout=ENDING / 2))
+        self.loop.close()
+
+    def _end(self) -> None:
+        if self._process == os.getpid():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(ENDING)
 
 
 class _Gone(OSError):
@@ -136,34 +165,61 @@ class _BrokenOff(RuntimeError):
     """An answer ended before its end: a server that hears of it closes the connection."""
 
 
-class _Answer(Iterator[bytes]):
-    """One answer of a Funcatron, as WSGI; given up, it ends the stream that it is made of."""
+class _Call:
+    """One call of a Funcatron, as ASGI. ``gone``: nobody waits for the rest of its answer."""
 
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, environ: Any, start_response: StartResponse) -> None:
+    def __init__(self, app: Any, loop: _Loop) -> None:
         self._app = app
-        self._gone = self._whole = False
-        self._chunks: Iterator[bytes] = iter(ASGIMiddleware(self._serve, loop=loop)(environ, start_response))
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+        self._whole = False
+        self.gone = False
 
-    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Any) -> None:
-            if self._gone:
+            if self.gone:
                 raise _Gone
             await send(message)
             self._whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        await self._app(scope, receive, sending)
-        if not self._whole and not self._gone:
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._loop.answers.add(task)
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            self._loop.answers.discard(task)
+        if not self._whole and not self.gone:
             raise _BrokenOff("the answer ended before its end")
+
+    def give_up(self) -> None:
+        """End it, from any thread, without waiting for that."""
+        self.gone = True
+        if self._task is not None and not self._task.done():
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.loop.call_soon_threadsafe(self._task.cancel)
+
+
+class _Answer(Iterator[bytes]):
+    """One answer of a Funcatron, as WSGI; given up, it ends the stream that it is made of."""
+
+    def __init__(self, app: Any, loop: _Loop, environ: Any, start_response: StartResponse) -> None:
+        self._call = _Call(app, loop)
+        self._chunks: Iterator[bytes] = iter(ASGIMiddleware(self._call, loop=loop.loop)(environ, start_response))
 
     def __next__(self) -> bytes:
         return next(self._chunks)
 
     def close(self) -> None:
         """Let the rest go (PEP 3333): what is being sent already is waited for."""
-        self._gone = True
+        self._call.gone = True
         with suppress(_Gone):
             for _ in self._chunks:
                 pass
+
+    def __del__(self) -> None:
+        """As ``close``, for who has not called that (test clients), and without waiting: this may be any thread."""
+        self._call.give_up()
 
 
 def _in_context(contexts: Contexts, funcatron: Funcatron, given: Handlers | None) -> Callable[[str], Handler | None]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,3 +243,29 @@ def test_a_stream_that_is_given_up_ends() -> None:
     assert next(iter(answer.response))
     answer.close()
     assert ended.wait(30)
+
+
+UNREAD = """
+import gc
+from flask import Flask
+from funcatron_flask import FuncatronFlask
+
+
+def ask() -> None:
+    app = Flask("outer")
+    FuncatronFlask(app, {document!r}, handlers={{"add": lambda n: n}})
+    for path in ("/openapi.json", "/sums/2", "/_funcatron/functions"):
+        assert app.test_client().get(path).status_code == 200
+
+
+for _ in range(3):
+    ask()
+    gc.collect()
+ask()
+"""
+
+
+def test_a_program_that_leaves_answers_unread_runs_and_ends_without_a_word(tmp_path: Path) -> None:
+    program = UNREAD.format(document=document())
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
