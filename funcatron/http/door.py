@@ -12,7 +12,6 @@ from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcatron.http.refusals import Unserved, refuse_unserved
-from funcatron.http.registration import register_all
 from funcatron.http.security import SETTINGS
 from funcatron.http.stack import build_stack
 from funcatron.http.stream import Replay
@@ -88,14 +87,11 @@ class Door:
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         await self._start()
-        registering = asyncio.to_thread(register_all, self._stack.app.middleware.middleware_stack)
-        rest = asyncio.create_task(registering)  # in the background: most requests do without
         try:
             async with self._mounts.running() if self._mounts is not None else nullcontext():
                 yield
         finally:
             self._started, self._routes = False, None
-            await rest
             await self._funcatron.stop()
 
     async def _start(self) -> None:

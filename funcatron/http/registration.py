@@ -1,12 +1,13 @@
 """Documents are made known to connexion's middlewares when a request first comes that far: what has a plan never does.
 
-Each of them makes all operations of each document its own, which takes longer than everything else at a start.
+Each of them makes all operations of each document its own. That is done in a thread, for whom nobody else waits.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from connexion.middleware import SpecMiddleware
 from connexion.spec import Specification
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["register_all", "registered_later"]
+__all__ = ["registered_later"]
 
 Made = Callable[[ASGIApp], SpecMiddleware]
 
@@ -22,13 +23,6 @@ Made = Callable[[ASGIApp], SpecMiddleware]
 def registered_later(middleware: Made) -> Made:
     """Return what makes the same middleware, which will know its documents at its first request."""
     return partial(_RegisteredLater, middleware=middleware)
-
-
-def register_all(stack: Iterable[ASGIApp]) -> None:
-    """Have all middlewares of connexion's stack know their documents now; any thread may, while requests are served."""
-    for middleware in stack:
-        if isinstance(middleware, _RegisteredLater):
-            middleware.register()
 
 
 class _RegisteredLater(SpecMiddleware):  # type: ignore[misc]
@@ -41,8 +35,7 @@ class _RegisteredLater(SpecMiddleware):  # type: ignore[misc]
         """Keep a document for later; connexion calls this when its stack is built."""
         self._waiting.append((specification, settings))
 
-    def register(self) -> None:
-        """Give the middleware the documents that it does not know yet."""
+    def _register(self) -> None:
         with self._registering:
             while self._waiting:
                 specification, settings = self._waiting[0]
@@ -52,5 +45,5 @@ class _RegisteredLater(SpecMiddleware):  # type: ignore[misc]
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass on whatever else the server says."""
         if self._waiting and scope["type"] == "http":
-            self.register()
+            await asyncio.to_thread(self._register)
         await self._middleware(scope, receive, send)

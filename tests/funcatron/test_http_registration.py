@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from connexion.middleware import SpecMiddleware
 from connexion.spec import Specification
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from funcatron.http.registration import register_all, registered_later
+from funcatron.http.registration import registered_later
 
 FIRST = Specification.from_dict({"openapi": "3.0.3", "info": {"title": "a", "version": "1"}, "paths": {}})
 SECOND = Specification.from_dict({"openapi": "3.0.3", "info": {"title": "b", "version": "1"}, "paths": {}})
@@ -70,11 +69,12 @@ def test_a_lifespan_needs_no_documents(noting: Noting, later: Any) -> None:
     assert noting.notes == ["lifespan"]
 
 
-def test_all_can_be_registered_before_any_request(noting: Noting, later: Any) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(register_all, [[_nothing, later]] * 4))
-    _ask(later)
-    assert noting.notes == [*REGISTERED, "http"]
+def test_requests_that_come_together_register_once(noting: Noting, later: Any) -> None:
+    async def together() -> None:
+        await asyncio.gather(*(later({"type": "http"}, _nothing, _nothing) for _ in range(4)))
+
+    asyncio.run(together())
+    assert noting.notes == [*REGISTERED, *["http"] * 4]
 
 
 def test_what_cannot_be_registered_is_told_every_time(noting: Noting, later: Any) -> None:
