@@ -9,9 +9,11 @@ them, and redirects are not followed.
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -29,6 +31,9 @@ from funcatron.webhooks.signing import sign
 __all__ = ["deliverer"]
 
 TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+WHOLE = 25.0
+"""Seconds for all of a delivery, less than the function's ``timeout``: where nothing interrupts a thread, a receiver
+whose answer drips would keep it until the worker is killed, with all that runs beside it."""
 LONGEST_WAIT = 86_400.0
 """Seconds; a receiver that asks for more patience (Retry-After) is asked again after these."""
 
@@ -140,17 +145,52 @@ def _send(
     """
     target = httpx.URL(url)
     request_headers = {**headers, "Host": target.netloc.decode()}
+    whole = _Whole(WHOLE)
     try:
         with (
+            whole,
             httpx.Client(verify=verified, timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
             client.stream(
                 method,
                 target.copy_with(host=address),
                 headers=request_headers,
                 content=content,
-                extensions={"sni_hostname": target.raw_host.decode()},
+                extensions={"sni_hostname": target.raw_host.decode(), "trace": whole.trace},
             ) as answer,
         ):
             return answer
     except httpx.HTTPError as error:
-        raise Retry(f"{without_password(url)}: {type(error).__name__}: {error}") from error
+        said = f"no answer within {WHOLE:g} s" if whole.passed else f"{type(error).__name__}: {error}"
+        raise Retry(f"{without_password(url)}: {said}") from error
+
+
+class _Whole:
+    """Cuts a connection when the time for all of a request has passed; httpx has a limit for each step alone."""
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._pass)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *raised: object) -> None:
+        self._timer.cancel()
+
+    def trace(self, step: str, told: Mapping[str, Any]) -> None:
+        """Take the connection's socket as httpcore makes it, and again as it is once it speaks TLS."""
+        if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = told["return_value"].get_extra_info("socket")
+            if self.passed:
+                self._cut()
+
+    def _pass(self) -> None:
+        self.passed = True
+        self._cut()
+
+    def _cut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # an SSLSocket's own would go on in plain text

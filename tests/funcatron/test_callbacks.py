@@ -193,6 +193,37 @@ def test_headers_without_an_end_are_tried_again(receiver: Receiver) -> None:
         deliver(LOCAL, receiver.url)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_that_drips_is_given_up(
+    names: None, authority: trustme.CA, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(callbacks, "WHOLE", 0.3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hook.example").configure_cert(context)
+    given_up = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        plain, _ = listening.accept()
+        with (
+            contextlib.suppress(OSError),
+            plain if scheme == "http" else context.wrap_socket(plain, True) as connection,
+        ):
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n")
+            while not given_up.wait(0.02):
+                connection.sendall(b"X: y\r\n")
+
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        try:
+            with pytest.raises(Retry, match=r"no answer within 0\.3 s"):
+                deliver(LOCAL, f"{scheme}://hook.example:{port}/", tls=lambda: trusting(authority))
+        finally:
+            given_up.set()
+            dripping.join()
+
+
 def deliver(settings: Settings, url: str, tls: Callable[[], ssl.SSLContext] | None = None, **members: Any) -> None:
     body = {"url": url, "method": "post", "content_type": "application/json", "body": '{"ü":1}', **members}
     invocation = Invocation(id="exec-1", function="funcatron.callbacks.deliver", trigger="event", arguments={})
