@@ -9,7 +9,9 @@ from typing import Any
 import amqp
 import pytest
 from amqp import spec
+from kombu.utils.json import dumps, loads
 
+from funcatron_celery.broker import AMQP_OPTIONS
 from funcatron_celery.frames import UNREADABLE, frame_handler
 from tests.malformed import PROPERTIES
 
@@ -51,3 +53,7 @@ def test_what_a_consumer_raises_is_not_swallowed() -> None:
     handle((1, 1, pack(">HH", *spec.Basic.Deliver)))
     with pytest.raises(ZeroDivisionError):
         handle((2, 1, pack(">HxxQH", 60, 0, 0)))
+
+
+def test_options_with_it_can_be_shown() -> None:
+    assert loads(dumps(AMQP_OPTIONS))["frame_handler"] == "funcatron_celery.frames.frame_handler"

@@ -182,6 +182,8 @@ def test_the_asyncio_pool_by_celerys_own_command(
     client = Celery(broker=server, set_as_current=False)
     (active,) = client.control.inspect(timeout=30, limit=1).active().values()
     assert [task["id"] for task in active] == [running]
+    (stats,) = client.control.inspect(timeout=30, limit=1).stats().values()
+    assert (stats["pool"]["max-concurrency"], stats["pool"]["running"]) == (30, 1)
     client.control.terminate(running)
     client.close()
     assert site.ended(running).state == "cancelled"
