@@ -5,11 +5,13 @@ Who raised it is told what went wrong only where that was meant for them (a Prob
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from funcatron.calls import Cancelled
 from funcatron.codec import encode_json
 from funcatron.errors import (
     PROBLEM_JSON,
@@ -23,9 +25,11 @@ from funcatron.errors import (
     Unavailable,
 )
 from funcatron.invocation import Result
+from funcatron.loading import refused_by_schema
 from funcatron.replies import InvalidReply
+from funcatron.types import Arguments
 
-__all__ = ["Exit", "refusal"]
+__all__ = ["Exit", "ended", "refusal"]
 
 logger = logging.getLogger("funcatron.invoker")
 
@@ -35,6 +39,33 @@ class Exit(Exception):
 
     def __init__(self, code: object) -> None:
         super().__init__(f"the handler called sys.exit({code!r})")
+
+
+def ended(error: BaseException, call: str, function: str, arguments: Arguments) -> Result:
+    """Return what an exception means: it ends the call, whatever its class; a cancellation from outside goes on."""
+    if isinstance(error, Exception):
+        raised = error
+    elif isinstance(error, SystemExit):
+        raised = Exit(error.code)
+    elif isinstance(error, asyncio.CancelledError):
+        if _is_from_outside(error):
+            raise error
+        raised = RuntimeError("the handler was cancelled from inside")
+    else:
+        raised = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
+        raised.__cause__ = error
+    raised = refused_by_schema(raised, arguments.values()) or raised
+    return refusal(raised, call, function)
+
+
+def _is_from_outside(error: asyncio.CancelledError) -> bool:
+    if isinstance(error, Cancelled):
+        return True
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # there is no loop, so nobody could
+        return False
+    return task is None or bool(task.cancelling())
 
 
 def refusal(error: Exception, execution_id: str, function: str) -> Result:

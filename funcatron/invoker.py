@@ -20,14 +20,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from funcatron.calls import Calls, Cancelled
+from funcatron.calls import Calls
 from funcatron.clock import SYSTEM_CLOCK, Clock
 from funcatron.deadlines import Begun, Deadlines, Limited
 from funcatron.errors import TimeLimitExceeded
 from funcatron.execution import new_id
-from funcatron.failures import Exit, refusal
+from funcatron.failures import Exit, ended
 from funcatron.invocation import Context, Invocation, Result
-from funcatron.loading import refused_by_schema
 from funcatron.ports import CallNext, Middleware
 from funcatron.registry import Function
 from funcatron.replies import InvalidReply
@@ -193,7 +192,7 @@ class Invoker:
                     return result
                 return await self._limited(_collected(result), deadline)
             except BaseException as error:  # noqa: BLE001 - as in _guarded
-                return _ended(error, invocation.id, function.name, invocation.arguments)
+                return ended(error, invocation.id, function.name, invocation.arguments)
 
         return invoke
 
@@ -369,7 +368,7 @@ async def _guarded(call: CallNext, invocation: Invocation) -> Result:
     try:
         return await call(invocation)
     except BaseException as error:  # noqa: BLE001 - the boundary of the core
-        return _ended(error, invocation.id, invocation.function, invocation.arguments)
+        return ended(error, invocation.id, invocation.function, invocation.arguments)
 
 
 def _is_alone(function: Function) -> bool:
@@ -379,32 +378,5 @@ def _is_alone(function: Function) -> bool:
 
 def _failed(error: BaseException, function: str, arguments: Arguments, invocation: Invocation | None) -> Result:
     if invocation is None:
-        return _ended(error, new_id(), function, arguments)
-    return _ended(error, invocation.id, function, invocation.arguments)
-
-
-def _ended(error: BaseException, call: str, function: str, arguments: Arguments) -> Result:
-    """Return what an exception means: it ends the call, whatever its class; a cancellation from outside goes on."""
-    if isinstance(error, Exception):
-        raised = error
-    elif isinstance(error, SystemExit):
-        raised = Exit(error.code)
-    elif isinstance(error, asyncio.CancelledError):
-        if _is_from_outside(error):
-            raise error
-        raised = RuntimeError("the handler was cancelled from inside")
-    else:
-        raised = RuntimeError(f"the handler raised {type(error).__name__}, which is no Exception")
-        raised.__cause__ = error
-    raised = refused_by_schema(raised, arguments.values()) or raised
-    return refusal(raised, call, function)
-
-
-def _is_from_outside(error: asyncio.CancelledError) -> bool:
-    if isinstance(error, Cancelled):
-        return True
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # there is no loop, so nobody could
-        return False
-    return task is None or bool(task.cancelling())
+        return ended(error, new_id(), function, arguments)
+    return ended(error, invocation.id, function, invocation.arguments)
