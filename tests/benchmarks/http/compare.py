@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.effort import Effort
@@ -27,14 +28,15 @@ def compare_http(effort: Effort, folder: Path, tell: Tell) -> Iterator[Section]:
     """Yield the section of each method, then every goal with what was measured."""
     peers = installed(PEERS)
     sections = []
-    for section in (
-        _by_instructions("instructions", peers, COUNTED, effort, folder, tell),
-        _by_instructions("many", installed(MANY), tuple(BIG), effort, folder, tell),
-        _starting("start", starting.STARTS, effort, folder, tell),
-        _starting("import", starting.IMPORTS, effort, folder, tell),
-        _hops(effort, folder, tell),
-        _by_processor_time(peers, effort, folder, tell),
+    for measured in (
+        partial(_by_instructions, "instructions", peers, COUNTED),
+        partial(_by_instructions, "many", installed(MANY), tuple(BIG)),
+        partial(_starting, "start", starting.STARTS),
+        partial(_starting, "import", starting.IMPORTS),
+        _hops,
+        partial(_by_processor_time, peers),
     ):
+        section = measured(effort, folder, tell)
         sections.append(section)
         yield section
     yield goals(sections, TITLES)
@@ -98,8 +100,8 @@ def _hops(effort: Effort, folder: Path, tell: Tell) -> Section:
     summaries = summarise(hops.measure(effort, folder, tell), hops.BASELINE)
     method = (
         "Microseconds of wall time from an event loop (uvloop) to a thread that does nothing, and back, nobody else "
-        f"waiting for one: the quickest batch of {hop.BATCH} in {effort.seconds:g} s, median of {effort.rounds} "
-        "interleaved rounds; and over that of anyio, lower is better [lowest..highest]."
+        f"waiting for one: the quickest batch of {hop.BATCH} in {effort.rounds} interleaved rounds of "
+        f"{effort.seconds:g} s; and that over anyio's, lower is better."
     )
     versions = {title: package_versions(("anyio",)) if title == hops.BASELINE else "" for title in hops.HOPS}
     cases = {"hop": "hop"}

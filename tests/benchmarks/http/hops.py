@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf
 from pathlib import Path
 
 from tests.benchmarks.effort import Effort
@@ -18,11 +19,11 @@ HOPS = {BASELINE: "anyio", "loop.run_in_executor": "executor", OURS: "funcatron"
 
 
 def measure(effort: Effort, folder: Path, tell: Tell) -> list[Sample]:
-    """Return one sample per way and round; its ``cpu`` is microseconds, of wall time."""
-    samples = []
+    """Return one sample per way; its ``cpu`` is microseconds of wall time, the fewest of all rounds."""
+    lowest = dict.fromkeys(HOPS, inf)
     for number in range(1, effort.rounds + 1):
         tell(f"hop: round {number} of {effort.rounds}")
         for title, way in random.sample(list(HOPS.items()), len(HOPS)):
             said = answer_of(python("tests.benchmarks.http.hop", way, str(effort.seconds)), folder=folder)
-            samples.append(Sample(title, "hop", number, float(said), 0.0))
-    return samples
+            lowest[title] = min(lowest[title], float(said))
+    return [Sample(title, "hop", 1, microseconds, 0.0) for title, microseconds in lowest.items()]
