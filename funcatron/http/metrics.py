@@ -38,11 +38,6 @@ class Spread:
         self.buckets = [0] * len(BOUNDS)
         self.total = 0.0
 
-    def add(self, seconds: float) -> None:
-        """Take one more into account."""
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
-
 
 class Series:
     """Calls of one function by one trigger; ``Metrics.series`` makes it. What did not happen yet is not counted."""

@@ -63,9 +63,7 @@ def read_texts(texts: Iterable[Text], given: Mapping[str, str], arguments: dict[
             continue
         if kind == "string" and least <= len(text) <= most and text.isascii():
             arguments[argument] = text
-        elif (
-            kind == "integer" and (number := _SMALL.get(text) or _number(text)) is not None and least <= number <= most
-        ):
+        elif kind == "integer" and least <= (number := _SMALL.get(text) or _number(text)) <= most:
             arguments[argument] = number
         else:
             arguments[argument] = value = cast(text)
